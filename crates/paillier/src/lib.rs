@@ -1,0 +1,1 @@
+//! Additively homomorphic Paillier encryption.
