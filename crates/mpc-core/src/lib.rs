@@ -7,9 +7,16 @@
 
 pub mod baseline;
 pub mod binding;
+pub mod features;
+pub mod ideal;
 pub mod matrix;
 pub mod metrics;
 pub mod ot;
+pub mod plan;
 pub mod psi;
+pub mod ring;
+pub mod session;
+pub mod shares;
 pub mod step;
+pub mod train;
 pub mod wire;

@@ -1,0 +1,190 @@
+//! A job's life at B: wait for its turn, load, offer, compute.
+
+use std::sync::Arc;
+
+use caesar_proto::v1::{self as proto, Offer, peer_message::Kind};
+
+use super::{
+    Context, Control, Event, Live, Manager,
+    load::{Tables, load},
+    manager::End,
+    run::compute,
+};
+use crate::{
+    config::{Config, Dataset, Role},
+    error::{Failure, Side, code},
+    peer::{JobLink, Route},
+    store::{Details, JobRecord},
+    wire,
+};
+
+/// Runs queued jobs one after the other until the node stops.
+pub(super) async fn queue_loop(manager: Arc<Manager>) {
+    loop {
+        let woken = manager.wake.notified();
+        match manager.store.next_queued().await {
+            Ok(Some(record)) => run(&manager, record).await,
+            Ok(None) => tokio::select! {
+                () = woken => {}
+                () = manager.stop.cancelled() => {}
+            },
+            Err(error) => {
+                tracing::error!("the queue cannot be read: {error}");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+        }
+        if manager.stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+async fn run(manager: &Arc<Manager>, record: JobRecord) {
+    let (control, live) = (Arc::new(Control::default()), Arc::new(Live::default()));
+    let (id, attempt) = (record.id, record.attempt);
+    manager.enlist(id, attempt, control.clone(), live.clone());
+    // Cancelled between the query and the enlisting: nobody would have told us.
+    let still_queued = manager.store.get(id).await.is_ok_and(|now| now.state == record.state);
+    let outcome = if still_queued {
+        attempt_job(manager, &record, &control, &live).await
+    } else {
+        Err(End::Cancelled)
+    };
+    live.finish();
+    if manager.stop.is_cancelled() {
+        // `shut_down` has recorded it; a job that was still queued stays queued.
+        return;
+    }
+    manager.conclude(id, attempt, &live, outcome.map(Some)).await;
+}
+
+async fn attempt_job(
+    manager: &Arc<Manager>,
+    record: &JobRecord,
+    control: &Arc<Control>,
+    live: &Arc<Live>,
+) -> Result<proto::JobResult, End> {
+    let tables_and_route = async {
+        let tables = prepare(manager, record, live).await?;
+        let route = offer(manager, record, control, live).await?;
+        Ok::<_, End>((tables, route))
+    };
+    let (tables, route) = tokio::select! {
+        biased;
+        () = control.ended() => return Err(end(control)),
+        ready = tables_and_route => ready?,
+    };
+    train(manager, record, control, live, tables, route).await
+}
+
+async fn prepare(
+    manager: &Arc<Manager>,
+    record: &JobRecord,
+    live: &Live,
+) -> Result<Tables, Failure> {
+    live.prepare("load");
+    let config = &manager.config;
+    let train = own_dataset(config, &record.spec.train_b)?;
+    let test = own_dataset(config, &record.spec.test_b)?;
+    load(config, train, test).await
+}
+
+/// Finds the peer, records the offer, makes it, and waits for the answer.
+async fn offer(
+    manager: &Arc<Manager>,
+    record: &JobRecord,
+    control: &Arc<Control>,
+    live: &Arc<Live>,
+) -> Result<Route, End> {
+    let hub = &manager.hub;
+    live.prepare("connect");
+    let waiting = live.waiting();
+    let outgoing = hub.wait_up(manager.config.limits.peer_timeout()).await?;
+    drop(waiting);
+    let mut route =
+        hub.open(record.id, record.attempt, outgoing, control.clone(), live.clone())?;
+    manager.apply(record.id, Event::Offer, Details::default()).await?;
+    live.prepare("offer");
+    let offer = Offer {
+        job: record.id.as_bytes().to_vec(),
+        attempt: record.attempt,
+        parameters: wire::parameters(&record.spec)?.1,
+        train_a: record.spec.train_a.clone(),
+        test_a: record.spec.test_a.clone(),
+        name: record.spec.name.clone(),
+    };
+    route.send(Kind::Offer(offer), live).await?;
+    let waiting = live.waiting();
+    let answer = route.answer().await?;
+    drop(waiting);
+    if let Some(refusal) = answer.refusal {
+        return Err(End::There(wire::failure(Some(refusal), Side::A)));
+    }
+    manager.apply(record.id, Event::Accept, Details::default()).await?;
+    tracing::info!(job = %record.id, "job accepted by the peer");
+    Ok(route)
+}
+
+async fn train(
+    manager: &Arc<Manager>,
+    record: &JobRecord,
+    control: &Arc<Control>,
+    live: &Arc<Live>,
+    tables: Tables,
+    mut route: Route,
+) -> Result<proto::JobResult, End> {
+    let limits = &manager.config.limits;
+    let link = JobLink::new(
+        &mut route,
+        record.id,
+        control.clone(),
+        live.clone(),
+        limits.step_timeout(),
+        limits.max_message_bytes(),
+    )?;
+    let context = Context {
+        job: record.id,
+        attempt: record.attempt,
+        certificate_a: manager.config.peer.fingerprint,
+        certificate_b: manager.config.material.fingerprint(),
+        parameters: wire::parameters(&record.spec)?.0,
+    };
+    let (engine, observer) = (manager.engine.clone(), live.clone());
+    let work = move || engine.run_b(&context, tables.train, tables.test, link, observer);
+    let computed = compute(manager.pool.clone(), work).await;
+    live.finish();
+    let mut result = computed.map_err(|failure| end_of(control, failure))?;
+    let (sent, received) = live.traffic();
+    result.job_id = record.id.to_string();
+    result.seconds_psi = live.seconds("psi");
+    result.seconds_setup = live.seconds("setup");
+    result.seconds_train = live.seconds("train");
+    result.seconds_eval = live.seconds("evaluate");
+    result.seconds_total = live.seconds_total();
+    result.bytes_a_to_b = received;
+    result.bytes_b_to_a = sent;
+    Ok(result)
+}
+
+/// The catalogue entry of B with this name.
+pub(super) fn own_dataset<'a>(config: &'a Config, name: &str) -> Result<&'a Dataset, Failure> {
+    debug_assert_eq!(config.role, Role::B);
+    config.dataset(name).ok_or_else(|| {
+        Failure::new(
+            code::DATASET_UNKNOWN,
+            Side::B,
+            format!("B's catalogue has no data set `{name}`"),
+            "add it to [[datasets]] of B's node, or correct the name in the job",
+        )
+    })
+}
+
+/// How a job ends that was told to.
+pub(super) fn end(control: &Control) -> End {
+    control.cause().map_or_else(|| End::Here(Failure::bug("job::control")), End::from_cause)
+}
+
+/// How a job ends whose engine failed: if it was told to end, that is the reason.
+pub(super) fn end_of(control: &Control, failure: Failure) -> End {
+    control.cause().map_or(End::Here(failure), End::from_cause)
+}

@@ -1,0 +1,89 @@
+//! How much of a job is done: a fixed cost model in arbitrary units, for estimates shown to people.
+
+use super::link::{Observer, Phase, Progress};
+use crate::{plan::Plan, step::Step};
+
+/// Relative cost of one unit of each phase, from measurements with the portable kernel at 3072 bits.
+mod cost {
+    pub(super) const PSI_ID: f64 = 0.25;
+    pub(super) const SETUP: f64 = 6000.0;
+    pub(super) const TRAIN_ROW: f64 = 2.6;
+    pub(super) const TEST_ROW: f64 = 0.9;
+}
+
+/// Reports progress with the fraction of the whole job's work that is done.
+pub(crate) struct Work<'a> {
+    observer: &'a mut dyn Observer,
+    done: f64,
+    psi: f64,
+    train: f64,
+    evaluate: f64,
+    iterations: u32,
+}
+
+impl<'a> Work<'a> {
+    /// Before the intersection only the own rows are known.
+    pub(crate) fn new(observer: &'a mut dyn Observer, train_rows: usize, test_rows: usize) -> Self {
+        Self {
+            observer,
+            done: 0.0,
+            psi: 2.0 * cost::PSI_ID * (train_rows + test_rows) as f64,
+            train: cost::TRAIN_ROW * train_rows as f64,
+            evaluate: cost::TEST_ROW * test_rows as f64,
+            iterations: 0,
+        }
+    }
+
+    /// Replaces the guesses by the agreed numbers.
+    pub(crate) fn planned(&mut self, plan: &Plan) {
+        self.iterations = plan.steps();
+        self.train = cost::TRAIN_ROW * f64::from(plan.steps()) * f64::from(plan.hyper.batch_size);
+        self.evaluate = cost::TEST_ROW * plan.rows[1] as f64;
+    }
+
+    fn total(&self) -> f64 {
+        self.psi + cost::SETUP + self.train + self.evaluate
+    }
+
+    fn report(&mut self, phase: Phase, step: Step, iteration: u32, rows: (u64, u64), part: f64) {
+        let work_done = ((self.done + part) / self.total()).clamp(0.0, 1.0);
+        self.observer.progress(Progress {
+            phase,
+            step,
+            iteration,
+            iterations: self.iterations,
+            rows_done: rows.0,
+            rows_total: rows.1,
+            work_done,
+        });
+    }
+
+    pub(crate) fn psi(&mut self, step: Step, done: usize, total: usize) {
+        let part = cost::PSI_ID * done as f64;
+        self.report(Phase::Psi, step, 0, (done as u64, total as u64), part);
+    }
+
+    pub(crate) fn setup(&mut self, step: Step) {
+        self.done = self.psi;
+        self.report(Phase::Setup, step, 0, (0, 0), 0.0);
+    }
+
+    pub(crate) fn train(&mut self, step: Step, iteration: u32, batch: usize) {
+        self.done = self.psi + cost::SETUP;
+        let fraction = f64::from(iteration) / f64::from(self.iterations.max(1));
+        let rows = |k: u32| u64::from(k) * batch as u64;
+        let part = self.train * fraction;
+        self.report(Phase::Train, step, iteration, (rows(iteration), rows(self.iterations)), part);
+    }
+
+    pub(crate) fn evaluate(&mut self, step: Step, done: usize, total: usize) {
+        self.done = self.psi + cost::SETUP + self.train;
+        let part = self.evaluate * done as f64 / total.max(1) as f64;
+        self.report(Phase::Evaluate, step, self.iterations, (done as u64, total as u64), part);
+    }
+
+    pub(crate) fn finish(&mut self) {
+        self.done = self.total();
+        self.report(Phase::Finish, Step::Finish, self.iterations, (0, 0), 0.0);
+    }
+}

@@ -1,0 +1,175 @@
+//! PSI, metrics and baseline against the reference figures of real data sets.
+//!
+//! `default_credit` is in the repository and always runs; the others run where they are found and
+//! otherwise print that they were skipped.
+
+mod files;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use mpc_core::baseline::{OwnedCsr, Standardisation, fit_and_score, float_sgd};
+use mpc_core::matrix::Table;
+use mpc_core::metrics::evaluate;
+use mpc_core::psi::{Blinded, Doubled, Intersection, Next, Opening};
+use mpc_core::wire::Message;
+use rand::seq::SliceRandom;
+use rand::{CryptoRng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use serde_json::Value;
+
+/// Both sides of an intersection, over encoded messages.
+fn intersect(a: &[String], b: &[String], rng: &mut impl CryptoRng) -> [Intersection; 2] {
+    let a = Opening::new(a, [3; 32], 1 << 20, rng).unwrap();
+    let b = Opening::new(b, [3; 32], 1 << 20, rng).unwrap();
+    let (size_a, size_b) = (a.size(), b.size());
+    let (mut a, mut b) = (a.receive_size(size_b).unwrap(), b.receive_size(size_a).unwrap());
+    loop {
+        let ((points_a, wait_a), (points_b, wait_b)) = (a.blind(), b.blind());
+        let points_a = Blinded::decode(&points_a.to_bytes(), wait_b.expected()).unwrap();
+        let points_b = Blinded::decode(&points_b.to_bytes(), wait_a.expected()).unwrap();
+        let (answer_a, wait_a) = wait_a.receive(points_b).unwrap();
+        let (answer_b, wait_b) = wait_b.receive(points_a).unwrap();
+        let answer_a = Doubled::decode(&answer_a.to_bytes(), wait_b.expected()).unwrap();
+        let answer_b = Doubled::decode(&answer_b.to_bytes(), wait_a.expected()).unwrap();
+        match (wait_a.receive(answer_b).unwrap(), wait_b.receive(answer_a).unwrap()) {
+            (Next::Chunk(next_a), Next::Chunk(next_b)) => (a, b) = (next_a, next_b),
+            (Next::Match(a), Next::Match(b)) => {
+                return [a.intersect().unwrap(), b.intersect().unwrap()];
+            }
+            _ => panic!("the two sides disagree about the end"),
+        }
+    }
+}
+
+fn intersection_equals_expected(folder: &Path, split: &str) {
+    let seed = 17;
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let (a, b) = (files::table(folder, split, 'a'), files::table(folder, split, 'b'));
+    let start = Instant::now();
+    let [at_a, at_b] = intersect(&a.ids, &b.ids, &mut rng);
+    let seconds = start.elapsed().as_secs_f64();
+    let points = 2 * (a.ids.len() + b.ids.len());
+    println!(
+        "{} {split}: {} common ids, {points} points by both sides in {seconds:.2} s, {:.0}/s",
+        folder.file_name().unwrap().display(),
+        at_a.rows.len(),
+        points as f64 / seconds
+    );
+    let expected = files::expected(folder);
+    assert_eq!(at_a.sha256_hex(), expected["intersection_sha256"][split], "seed {seed}");
+    assert_eq!(at_a.rows.len() as u64, expected["rows"][split].as_u64().unwrap());
+    assert_eq!(at_b.sha256, at_a.sha256);
+    for (&row_a, &row_b) in at_a.rows.iter().zip(&at_b.rows) {
+        assert_eq!(a.ids[row_a], b.ids[row_b]);
+    }
+}
+
+/// B's table and its rows of the intersection, found in the clear.
+fn bank(folder: &Path, split: &str) -> (Table, Vec<usize>) {
+    let at_a: Vec<String> = files::table(folder, split, 'a').ids;
+    let b = files::table(folder, split, 'b');
+    let row_of: HashMap<&str, usize> = (0..).zip(&b.ids).map(|(i, id)| (id.as_str(), i)).collect();
+    let mut common: Vec<&str> =
+        at_a.iter().map(String::as_str).filter(|id| row_of.contains_key(id)).collect();
+    common.sort_unstable();
+    let rows = common.into_iter().map(|id| row_of[id]).collect();
+    (b, rows)
+}
+
+fn labels_of(table: &Table, rows: &[usize]) -> Vec<bool> {
+    let labels = table.labels.as_ref().unwrap();
+    rows.iter().map(|&row| labels[row]).collect()
+}
+
+fn bank_alone_equals_reference(folder: &Path) {
+    let ((train, train_rows), (test, test_rows)) = (bank(folder, "train"), bank(folder, "test"));
+    let train_labels = train.labels.as_ref().unwrap();
+    let start = Instant::now();
+    let scores =
+        fit_and_score(&train.features, train_labels, &train_rows, &test.features, &test_rows)
+            .unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    let got = evaluate(&scores, &labels_of(&test, &test_rows)).unwrap();
+    let reference = &files::expected(folder)["lr"]["bank_only"];
+    println!(
+        "{} bank alone: KS {:.5} AUC {:.6} F1 {:.6} in {seconds:.2} s; reference {reference}",
+        folder.file_name().unwrap().display(),
+        got.ks,
+        got.auc,
+        got.f1
+    );
+    let close = |name: &str, got: f64, tolerance: f64| {
+        let reference = reference[name].as_f64().unwrap();
+        assert!((got - reference).abs() <= tolerance, "{name} {got}, reference {reference}");
+    };
+    // Both are converged, so they differ by the optimisers' tolerances only.
+    close("ks", got.ks, 5e-4);
+    close("auc", got.auc, 1e-4);
+    close("f1_at_0.5", got.f1, 2e-3);
+}
+
+fn default_credit() -> std::path::PathBuf {
+    files::find("default_credit").expect("default_credit is part of the repository")
+}
+
+#[test]
+fn psi_of_default_credit() {
+    intersection_equals_expected(&default_credit(), "train");
+    intersection_equals_expected(&default_credit(), "test");
+}
+
+#[test]
+fn psi_of_the_other_sets() {
+    let sets = ["breast", "farm_ads"].map(files::find);
+    for folder in sets.iter().flatten() {
+        intersection_equals_expected(folder, "train");
+        intersection_equals_expected(folder, "test");
+    }
+}
+
+#[test]
+fn bank_alone_on_default_credit() {
+    bank_alone_equals_reference(&default_credit());
+}
+
+#[test]
+fn bank_alone_on_the_other_sets() {
+    let sets = ["a9a", "farm_ads", "breast", "bank_marketing"].map(files::find);
+    for folder in sets.iter().flatten() {
+        bank_alone_equals_reference(folder);
+    }
+}
+
+/// The reference descent shuffles with another generator, so figures agree up to the noise of the
+/// order of rows.
+#[test]
+fn float_sgd_on_default_credit() {
+    let folder = default_credit();
+    let ((train, rows), (test, test_rows)) = (bank(&folder, "train"), bank(&folder, "test"));
+    let x = OwnedCsr::from_features(&train.features, &rows);
+    let scaling = Standardisation::fit(&x.as_csr());
+    let x = scaling.apply(&x.as_csr());
+    let t = scaling.apply(&OwnedCsr::from_features(&test.features, &test_rows).as_csr());
+
+    let seed = 7;
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let expected = files::expected(&folder);
+    let gd = |name: &str| -> &Value { &expected["gd"][name] };
+    let batch = usize::try_from(gd("batch").as_u64().unwrap()).unwrap();
+    let mut order = Vec::new();
+    for _ in 0..gd("epochs").as_u64().unwrap() {
+        let mut epoch: Vec<usize> = (0..rows.len()).collect();
+        epoch.shuffle(&mut rng);
+        epoch.truncate(rows.len() / batch * batch);
+        order.extend(epoch);
+    }
+    let step = gd("lr").as_f64().unwrap();
+    let labels = labels_of(&train, &rows);
+    let model = float_sgd(&x.as_csr(), &labels, order.chunks(batch), step, 0.0).unwrap();
+    let got = evaluate(&model.decision(&t.as_csr()), &labels_of(&test, &test_rows)).unwrap();
+    let reference = expected["minibatch_gd"]["bank_only"]["ks"].as_f64().unwrap();
+    println!("default_credit float descent: KS {:.5}, reference {reference}", got.ks);
+    assert!((got.ks - reference).abs() < 0.003, "KS {}, {reference}, seed {seed}", got.ks);
+}

@@ -1,0 +1,297 @@
+//! Secret keys: generation, storage, Chinese remaindering and decryption.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rand::CryptoRng;
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use super::prime;
+use super::public::{ModulusBits, PublicKey};
+use crate::ciphertext::Ciphertexts;
+use crate::error::{Error, KeyError};
+use crate::kernel::{self, Kernel};
+use crate::limbs;
+use crate::montgomery::{Montgomery, Scratch};
+use crate::plaintext::Plaintext;
+
+/// A Paillier key pair: N = p·q of two safe primes. Not `Clone`, not serialisable except by
+/// [`to_secret_bytes`](Self::to_secret_bytes); wiped on drop.
+pub struct SecretKey {
+    inner: Arc<Factors>,
+}
+
+/// What the factors of N give: arithmetic modulo p² and q², and the way between them and N².
+///
+/// Owned by the secret key and by the encryptor made from it; wiped when the last one is dropped.
+pub(crate) struct Factors {
+    pub(crate) public: PublicKey,
+    pub(crate) p: Half,
+    pub(crate) q: Half,
+}
+
+/// One prime p of N = p·q, with q the other one. All numbers modulo p have h limbs, half of N's.
+pub(crate) struct Half {
+    /// Modulo p², in base-p digits.
+    pub(crate) kernel: Arc<dyn Kernel>,
+    /// Modulo p.
+    pub(crate) field: Montgomery,
+    /// p − 1: the order of the group of N-th residues modulo p².
+    pub(crate) order: Zeroizing<Vec<u64>>,
+    /// q, in Montgomery form modulo p.
+    cofactor: Zeroizing<Vec<u64>>,
+    /// q⁻¹, in Montgomery form modulo p.
+    inverse_cofactor: Zeroizing<Vec<u64>>,
+    /// R = 2^(64·h) modulo p², in the kernel's form.
+    radix: Zeroizing<Vec<u64>>,
+}
+
+impl Half {
+    fn new(p: &[u64], q: &[u64]) -> Option<Self> {
+        let h = p.len();
+        let field = Montgomery::new(p);
+        let kernel = kernel::kernel_for(p);
+        let mut order = Zeroizing::new(p.to_vec());
+        order[0] ^= 1;
+        let mut scratch = Scratch::new();
+        let mut cofactor = Zeroizing::new(q.to_vec());
+        let mut inverse_cofactor = field.invert(&field.residue(q, &mut scratch))?;
+        field.enter(&mut cofactor, &mut scratch);
+        field.enter(&mut inverse_cofactor, &mut scratch);
+        // p ≥ R/2, so R = (R mod p) + 1·p.
+        let mut radix = Zeroizing::new(field.one().to_vec());
+        radix.push(1);
+        radix.resize(2 * h, 0);
+        let radix = kernel.import(&radix).words;
+        Some(Self { kernel, field, order, cofactor, inverse_cofactor, radix })
+    }
+
+    /// Brings c = c0 + c1·N, given by its base-N digits, to the kernel's form modulo p².
+    ///
+    /// One reduction gives c0 = y·R − t·p, hence c0·R⁻¹ ≡ y + p·(−t·R⁻¹ mod p), and c1·N = p·(c1·q)
+    /// adds c1·q·R⁻¹ to the second digit. Multiplying by R undoes the R⁻¹.
+    fn lift(&self, ciphertexts: &[u64]) -> Zeroizing<Vec<u64>> {
+        let h = self.field.len();
+        let mut scratch = Scratch::new();
+        let mut digits = Zeroizing::new(Vec::with_capacity(ciphertexts.len() / 2));
+        for c in ciphertexts.chunks_exact(4 * h) {
+            let (c0, c1) = c.split_at(2 * h);
+            let (y, t, carry) = self.field.reduce_with_quotient(c0, &mut scratch);
+            let mut high = self.field.reduce(&t, &mut scratch);
+            self.field.negate(&mut high);
+            let mut one = Zeroizing::new(vec![0; h]);
+            one[0] = carry;
+            self.field.add(&mut high, &one);
+            // REDC(c1) = c1·R⁻¹; times the form q·R gives c1·q·R⁻¹.
+            let mut term = self.field.reduce(c1, &mut scratch);
+            self.field.multiply(&mut term, &self.cofactor, &mut scratch);
+            self.field.add(&mut high, &term);
+            digits.extend_from_slice(&y);
+            digits.extend_from_slice(&high);
+        }
+        let mut lifted = self.kernel.import(&digits).words;
+        for c in lifted.chunks_exact_mut(2 * h) {
+            self.kernel.multiply(c, &self.radix);
+        }
+        lifted
+    }
+
+    /// m mod p of each ciphertext: c^(p−1) ≡ 1 + p·(−m·q) (mod p²), so the second digit is −m·q mod p.
+    fn decrypt(&self, ciphertexts: &[u64]) -> Vec<Zeroizing<Vec<u64>>> {
+        let h = self.field.len();
+        let lifted = self.lift(ciphertexts);
+        let powers = kernel::power(self.kernel.as_ref(), &lifted, &self.order);
+        let mut scratch = Scratch::new();
+        self.kernel
+            .export(&powers.words)
+            .chunks_exact(2 * h)
+            .map(|digits| {
+                let mut m = Zeroizing::new(digits[h..].to_vec());
+                self.field.negate(&mut m);
+                self.field.multiply(&mut m, &self.inverse_cofactor, &mut scratch);
+                m
+            })
+            .collect()
+    }
+}
+
+impl Factors {
+    /// The number below N that is a modulo p and b modulo q (Garner).
+    pub(crate) fn combine(&self, a: &[u64], b: &[u64]) -> Zeroizing<Vec<u64>> {
+        let h = a.len();
+        let t = self.garner(&self.q, a, b);
+        let mut x = Zeroizing::new(vec![0; 2 * h]);
+        limbs::multiply(&mut x, self.p.field.modulus(), &t);
+        limbs::add_assign(&mut x, a);
+        x
+    }
+
+    /// (b − a)/p mod q for a modulo p and b modulo q, where `half` is q's; the same with the primes
+    /// swapped. The result t satisfies a + p·t ≡ b (mod q).
+    fn garner(&self, half: &Half, a: &[u64], b: &[u64]) -> Zeroizing<Vec<u64>> {
+        // Both primes have their top bit set, so a < p < 2q.
+        let mut reduced = Zeroizing::new(a.to_vec());
+        limbs::sub_assign_if_not_less(&mut reduced, &mut 0, half.field.modulus());
+        let mut t = Zeroizing::new(b.to_vec());
+        half.field.sub(&mut t, &reduced);
+        half.field.multiply(&mut t, &half.inverse_cofactor, &mut Scratch::new());
+        t
+    }
+
+    /// Base-N digits of the number that is a0 + a1·p modulo p² and b0 + b1·q modulo q².
+    ///
+    /// x0 = a0 + p·t = b0 + q·s. Then x1 = (x − x0)/N is (a1 − t)/q modulo p and (b1 − s)/p modulo q.
+    pub(crate) fn combine_digits(&self, a: &[u64], b: &[u64]) -> Zeroizing<Vec<u64>> {
+        let h = self.p.field.len();
+        let ((a0, a1), (b0, b1)) = (a.split_at(h), b.split_at(h));
+        let t = self.garner(&self.q, a0, b0);
+        let s = self.garner(&self.p, b0, a0);
+        let mut x = self.combine(a0, b0);
+        let high_p = self.high_digit(&self.p, a1, &t);
+        let high_q = self.high_digit(&self.q, b1, &s);
+        x.extend_from_slice(&self.combine(&high_p, &high_q));
+        x
+    }
+
+    /// (a1 − t)/q mod p, for t below the other prime.
+    fn high_digit(&self, half: &Half, a1: &[u64], t: &[u64]) -> Zeroizing<Vec<u64>> {
+        let mut reduced = Zeroizing::new(t.to_vec());
+        limbs::sub_assign_if_not_less(&mut reduced, &mut 0, half.field.modulus());
+        let mut x = Zeroizing::new(a1.to_vec());
+        half.field.sub(&mut x, &reduced);
+        half.field.multiply(&mut x, &half.inverse_cofactor, &mut Scratch::new());
+        x
+    }
+}
+
+impl SecretKey {
+    /// Generates a key pair: safe primes p = 2p' + 1, q = 2q' + 1 of |N|/2 bits each with their two top
+    /// bits set, so that p ≡ q ≡ 3 (mod 4) and N has exactly its length; |p − q| ≥ 2^(|N|/2 − 100); and
+    /// gcd(N, φ(N)) = 1, which follows from the lengths.
+    ///
+    /// The search takes seconds; its time depends on discarded candidates only.
+    pub fn generate<R: CryptoRng + ?Sized>(bits: ModulusBits, rng: &mut R) -> Self {
+        Self::generate_with_progress(bits, rng, &mut |_| {})
+    }
+
+    /// As [`Self::generate`]; `progress` is called now and then with the number of candidates tested so
+    /// far. About a dozen thousand are tested on average, without an upper bound.
+    pub fn generate_with_progress<R: CryptoRng + ?Sized>(
+        bits: ModulusBits,
+        rng: &mut R,
+        progress: &mut dyn FnMut(u64),
+    ) -> Self {
+        let mut total = 0u64;
+        let mut tested = |count: usize| {
+            total += count as u64;
+            progress(total);
+        };
+        loop {
+            let p = prime::safe_prime(bits.limbs() / 2, rng, &mut tested);
+            let q = prime::safe_prime(bits.limbs() / 2, rng, &mut tested);
+            if let Ok(key) = Self::assemble(bits, &p, &q) {
+                return key;
+            }
+        }
+    }
+
+    /// A key pair from its primes, little-endian and |N|/2 bits wide each. Everything that
+    /// [`generate`](Self::generate) promises of them is checked.
+    ///
+    /// # Errors
+    /// [`KeyError::WrongLength`], [`KeyError::NotSafePrime`] (also if the two top bits are not set)
+    /// and [`KeyError::PrimesTooClose`].
+    pub fn from_primes(bits: ModulusBits, p: &[u8], q: &[u8]) -> Result<Self, KeyError> {
+        if p.len() != bits.bytes() / 2 || q.len() != bits.bytes() / 2 {
+            return Err(KeyError::WrongLength);
+        }
+        let p = Zeroizing::new(limbs::from_le_bytes(p));
+        let q = Zeroizing::new(limbs::from_le_bytes(q));
+        if !prime::is_safe_prime(&p) || !prime::is_safe_prime(&q) {
+            return Err(KeyError::NotSafePrime);
+        }
+        Self::assemble(bits, &p, &q)
+    }
+
+    /// Puts a key together from two safe primes with their two top bits set.
+    pub(crate) fn assemble(bits: ModulusBits, p: &[u64], q: &[u64]) -> Result<Self, KeyError> {
+        let mut distance = Zeroizing::new(p.to_vec());
+        let borrow = limbs::sub_assign(&mut distance, q);
+        if borrow == 1 {
+            distance.copy_from_slice(q);
+            limbs::sub_assign(&mut distance, p);
+        }
+        // Bits from |N|/2 − 100 up.
+        let top = &distance[distance.len() - 2..];
+        if top[1] == 0 && top[0] >> 28 == 0 {
+            return Err(KeyError::PrimesTooClose);
+        }
+        let mut n = vec![0; 2 * p.len()];
+        limbs::multiply(&mut n, p, q);
+        let public = PublicKey::new_trusted(bits, &n);
+        let factors = Half::new(p, q).zip(Half::new(q, p));
+        let (p, q) = factors.ok_or(KeyError::NotSafePrime)?;
+        Ok(Self { inner: Arc::new(Factors { public, p, q }) })
+    }
+
+    /// The public key.
+    pub fn public(&self) -> &PublicKey {
+        &self.inner.public
+    }
+
+    /// p ‖ q, little-endian: for storage that the caller encrypts. Read back by
+    /// [`from_secret_bytes`](Self::from_secret_bytes).
+    pub fn to_secret_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.public().bits().bytes()));
+        for half in [&self.inner.p, &self.inner.q] {
+            bytes.extend_from_slice(&Zeroizing::new(limbs::to_le_bytes(half.field.modulus())));
+        }
+        bytes
+    }
+
+    /// The inverse of [`to_secret_bytes`](Self::to_secret_bytes), validated as
+    /// [`from_primes`](Self::from_primes) does.
+    ///
+    /// # Errors
+    /// As [`from_primes`](Self::from_primes).
+    pub fn from_secret_bytes(bits: ModulusBits, bytes: &[u8]) -> Result<Self, KeyError> {
+        if bytes.len() != bits.bytes() {
+            return Err(KeyError::WrongLength);
+        }
+        let (p, q) = bytes.split_at(bits.bytes() / 2);
+        Self::from_primes(bits, p, q)
+    }
+
+    /// Decrypts a batch under this key, by CRT in constant time: the exponents p − 1 and q − 1 are
+    /// processed in fixed windows whose table entries are selected by scanning.
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`] if the ciphertexts belong to another key.
+    pub fn decrypt(&self, ciphertexts: &Ciphertexts) -> Result<Vec<Plaintext>, Error> {
+        self.public().ensure_same(ciphertexts.key())?;
+        let canonical = ciphertexts.canonical();
+        let stride = 2 * self.public().bits().limbs();
+        let size = stride * kernel::chunk(ciphertexts.len()).min(16);
+        let chunks: Vec<Vec<Plaintext>> = canonical
+            .par_chunks(size)
+            .map(|chunk| {
+                let modulo_p = self.inner.p.decrypt(chunk);
+                let modulo_q = self.inner.q.decrypt(chunk);
+                let pairs = modulo_p.iter().zip(&modulo_q);
+                pairs.map(|(a, b)| Plaintext::from_limbs(self.inner.combine(a, b))).collect()
+            })
+            .collect();
+        Ok(chunks.into_iter().flatten().collect())
+    }
+
+    pub(crate) fn factors(&self) -> &Arc<Factors> {
+        &self.inner
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey({:?}, ..)", self.public())
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the whole crate, most of them against big integers.
+
+mod operations;
+mod products;
+mod proof;
+mod randomness;
+mod vectors;
