@@ -1,16 +1,22 @@
 //! The arrows between the crates and the licences of what they use.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 use caesar_e2e::workspace_root;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
+/// Of what is built on this machine; packages for other systems are left to cargo-deny.
 fn metadata() -> Metadata {
-    // The workspace's own packages build for the machine at hand; so do their dependencies.
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let version = String::from_utf8(rustc.stdout).unwrap();
+    let host = version.lines().find_map(|l| l.strip_prefix("host: ")).unwrap();
     MetadataCommand::new()
         .manifest_path(workspace_root().join("Cargo.toml"))
-        .other_options(["--locked".to_owned(), "--offline".to_owned()])
+        .other_options(["--locked", "--filter-platform", host].map(str::to_owned))
         .exec()
         .unwrap()
 }

@@ -451,7 +451,9 @@ mod tests {
                 let weight = (BigInt::from(epochs) << (plan.ring.bits() + 1))
                     * BigInt::from(libm::ceil(column) as u64);
                 let score = (weight * BigInt::from(libm::ceil(row) as u64)) << (2 * fx);
-                prop_assert!(score < BigInt::from(1) << plan.value_bits[party], "packed score wraps");
+                // In a slot, −2^V ..= 2^V is lifted by 2^V and has room below 2^(V+2).
+                prop_assert!(score <= BigInt::from(1) << plan.value_bits[party], "packed score wraps");
+                prop_assert!(plan.layouts[party].slot_bits() >= plan.value_bits[party] + 2);
                 // Truth: the gain of the last step is the largest.
                 let sup = ErrorSeries::fit(&plan.shape, plan.shape.period).supremum();
                 let weight_units = f64::from(epochs) * column * plan.error_gain(steps - 1) * sup;

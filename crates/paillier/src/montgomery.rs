@@ -87,11 +87,6 @@ impl Montgomery {
         &self.one
     }
 
-    /// The form of R, with which multiplying brings a number into Montgomery form.
-    pub(crate) fn r2(&self) -> &[u64] {
-        &self.r2
-    }
-
     /// `a = a·b·R⁻¹ mod n`. `b` may be any number below R.
     pub(crate) fn multiply(&self, a: &mut [u64], b: &[u64], scratch: &mut Scratch) {
         let product = &mut scratch.product[..2 * self.len()];

@@ -1,11 +1,7 @@
 //! The agreed parameters of a job: from a specification to canonical bytes and back.
 
 use caesar_proto::v1::{JobSpec, Training};
-use mpc_core::{
-    session::{ModulusBits, Parameters},
-
-    wire::Message as _,
-};
+use mpc_core::{session::Parameters, wire::Message as _};
 
 use super::unacceptable;
 use crate::error::{Failure, Side, code};

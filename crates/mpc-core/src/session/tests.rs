@@ -439,12 +439,13 @@ fn a_tampered_message_ends_the_run_and_names_the_step() {
 
 #[test]
 fn a_change_that_decodes_shows_in_the_transcript() {
-    // A flipped choice bit is a valid message; only the transcript can tell.
-    let [a, b] = tampered(change(Step::ErrorOle, 0, |b| b[0] ^= 1));
-    for end in [a, b] {
-        let end = end.expect_err("both notice");
-        assert_eq!(end.code(), "peer.disagreement", "{end}");
-    }
+    // A flipped choice bit is a valid message; only the transcript can tell. The first eight bytes
+    // are the position, which is checked.
+    let [a, b] = tampered(change(Step::ErrorOle, 0, |b| b[8] ^= 1));
+    let codes = [a, b].map(|end| end.expect_err("neither side reports a result").code().to_owned());
+    // The side that notices first ends, and the other may see only that.
+    assert!(codes.iter().all(|c| ["peer.disagreement", "peer.lost"].contains(&c.as_str())), "{codes:?}");
+    assert!(codes.contains(&"peer.disagreement".to_owned()), "{codes:?}");
 }
 
 #[test]

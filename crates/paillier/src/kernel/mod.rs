@@ -102,9 +102,9 @@ impl fmt::Debug for Residues {
     }
 }
 
-/// The kernel for n² that is fastest here. `n` is odd, fills its limbs, and is public or a secret
+/// The kernel for n² that is fastest here. `n` is odd, fills its limbs (8 to 48, a multiple of 4), and is public or a secret
 /// prime; the kernel wipes what it derives from it.
-pub(crate) fn kernel_for(n: &[u64]) -> Arc<dyn Kernel> {
+pub fn kernel_for(n: &[u64]) -> Arc<dyn Kernel> {
     Arc::new(Portable::new(n))
 }
 
