@@ -174,15 +174,6 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
         says: &["unknown-a"],
     };
     shop.cases.push(none);
-    let none = Case {
-        name: "unknown-b",
-        party: B,
-        place: Place::Test,
-        dataset: None,
-        code: "dataset.unknown",
-        says: &["unknown-b"],
-    };
-    shop.cases.push(none);
     let mut secret = Dataset::new(A, "not-for-b", &good.train.a, csv(A, "id", "y"));
     secret.allow_peers.clear();
     shop.cases.push(Case {
@@ -267,6 +258,13 @@ async fn every_wrong_data_set_is_named_and_both_nodes_live_on() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+
+    // What B's node can see without a file it says at once.
+    let mut unknown = quick_job("unknown-b");
+    "nonesuch".clone_into(&mut unknown.data.test_b);
+    let error = bank.submit(&unknown).await.unwrap_err();
+    assert_eq!((error.code(), error.side()), ("dataset.unknown", Side::B), "{error}");
+    assert!(error.to_string().contains("nonesuch"), "{error}");
 
     // After all of them a good job still runs on the same two processes.
     for party in [Party::A, Party::B] {

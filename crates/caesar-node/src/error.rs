@@ -40,8 +40,6 @@ pub mod code {
     pub const DATASET_UNKNOWN: &str = "dataset.unknown";
     /// The peer's catalogue does not offer the data set to us (it may not exist).
     pub const DATASET_REFUSED: &str = "dataset.refused";
-    /// The data set has more rows than `limits.max_rows` allows.
-    pub const DATASET_TOO_LARGE: &str = "dataset.too_large";
     /// The certificate has no role for this call.
     pub const ACCESS_DENIED: &str = "access.denied";
     /// The node was restarted while the job was under way.

@@ -79,7 +79,7 @@ impl Node {
             Hub::new(config.peer.name.clone(), config.role, config.limits.clone(), invite);
         let parts =
             ManagerConfig { config: config.clone(), store, hub: hub.clone(), engine };
-        let manager = Manager::start(parts, invitations, CancellationToken::new()).await?;
+        let manager = Manager::start(parts, invitations).await?;
 
         let (dialler, accepting, serving) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -136,6 +136,15 @@ impl Node {
     /// Ends when the server ends by itself, which it does only on a fault.
     pub async fn failed(&mut self) {
         let _ = (&mut self.server).await;
+    }
+
+    /// Closes everything at once, as a crash would.
+    #[cfg(test)]
+    pub(crate) fn vanish(self) {
+        self.accepting.cancel();
+        self.dialler.cancel();
+        self.server.abort();
+        self.hub.close();
     }
 
     /// Takes no new connections, ends the jobs under way with a reason at both sides, lets that

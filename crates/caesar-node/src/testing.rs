@@ -152,6 +152,8 @@ pub(crate) enum Behaviour {
     Finish,
     /// Waits for a message that never comes.
     Hang,
+    /// Computes for seconds without a look at the link.
+    Compute,
     /// Panics with a text that must not get out.
     Panic,
     /// Fails with a code of its own.
@@ -193,6 +195,7 @@ impl ToyEngine {
         match self.0 {
             Behaviour::Finish => {}
             Behaviour::Hang => drop(link.receive(Step::ErrorOle, 10).map_err(fault)?),
+            Behaviour::Compute => std::thread::sleep(Duration::from_secs(8)),
             Behaviour::Panic => panic!("customer 4711 owes 12"),
             Behaviour::Fail => return Err(Failure::new("toy.fail", side, "toy failure", "a hint")),
             Behaviour::WrongStep => link.send(Step::Keys, vec![1]).map_err(fault)?,

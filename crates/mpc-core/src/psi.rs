@@ -228,7 +228,7 @@ impl<'a> AwaitDoubled<'a> {
     /// Stores the fingerprints of the own chunk.
     pub fn receive(mut self, own: Doubled) -> Result<Next<'a>, PsiError> {
         check_count("fingerprints", self.expected(), own.0.len())?;
-        self.0.own_doubled.extend_from_slice(&own.0);
+        self.0.own_doubled.extend(own.0);
         Ok(match (self.0.next_own(), self.0.next_peer()) {
             (0, 0) => Next::Match(Matching(self.0)),
             _ => Next::Chunk(Blinding(self.0)),

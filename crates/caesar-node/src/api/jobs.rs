@@ -86,7 +86,7 @@ async fn watch(
     out: mpsc::Sender<Result<Job, Status>>,
 ) {
     let mut changes = manager.changes();
-    let stopping = manager.stopping();
+    let stopped = manager.stopped();
     let mut job = Ok(first);
     loop {
         let ended = job.as_ref().map_or(true, has_ended);
@@ -95,11 +95,9 @@ async fn watch(
         }
         tokio::select! {
             () = out.closed() => return,
-            () = stopping.cancelled() => {
-                // The last word before the node stops: jobs have just been ended.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                let last = manager.get(id).await;
-                let last = match last {
+            () = stopped.cancelled() => {
+                // The last word before the node goes: its jobs have just been ended.
+                let last = match manager.get(id).await {
                     Ok(job) if has_ended(&job) => Ok(job),
                     _ => Err(Status::unavailable("the node is stopping")),
                 };

@@ -160,7 +160,10 @@ impl Records {
                 return Ok(None);
             }
             let inner = self.record.as_slice().matches('\n').count() as u64;
-            let line = after.saturating_sub(inner + 1);
+            // A quote that is never closed runs to the end and takes the last line end with it.
+            let closed = !self.record.as_slice().ends_with('\n');
+            let ends = inner + u64::from(closed);
+            let line = after.saturating_sub(ends);
             if self.record.as_slice().ends_with('\r') {
                 self.drop_carriage_return();
             }

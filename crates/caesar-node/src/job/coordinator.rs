@@ -26,14 +26,14 @@ pub(super) async fn queue_loop(manager: Arc<Manager>) {
             Ok(Some(record)) => run(&manager, record).await,
             Ok(None) => tokio::select! {
                 () = woken => {}
-                () = manager.stop.cancelled() => {}
+                () = manager.closing.cancelled() => {}
             },
             Err(error) => {
                 tracing::error!("the queue cannot be read: {error}");
                 tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             }
         }
-        if manager.stop.is_cancelled() {
+        if manager.closing.is_cancelled() {
             return;
         }
     }
@@ -43,19 +43,15 @@ async fn run(manager: &Arc<Manager>, record: JobRecord) {
     let (control, live) = (Arc::new(Control::default()), Arc::new(Live::default()));
     let (id, attempt) = (record.id, record.attempt);
     manager.enlist(id, attempt, control.clone(), live.clone());
-    // Cancelled between the query and the enlisting: nobody would have told us.
-    let still_queued = manager.store.get(id).await.is_ok_and(|now| now.state == record.state);
-    let outcome = if still_queued {
-        attempt_job(manager, &record, &control, &live).await
-    } else {
-        Err(End::Cancelled)
+    let work = async {
+        // Cancelled between the query and the enlisting: nobody would have told us.
+        let now = manager.store.get(id).await?;
+        if now.state != record.state {
+            return Err(End::Cancelled);
+        }
+        attempt_job(manager, &record, &control, &live).await.map(Some)
     };
-    live.finish();
-    if manager.stop.is_cancelled() {
-        // `shut_down` has recorded it; a job that was still queued stays queued.
-        return;
-    }
-    manager.conclude(id, attempt, &live, outcome.map(Some)).await;
+    manager.see_through(id, attempt, &control, &live, work).await;
 }
 
 async fn attempt_job(

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use caesar_proto::v1 as proto;
@@ -25,6 +25,8 @@ use crate::{
 
 /// How many jobs a listing has at most.
 const LIST_LIMIT: u32 = 500;
+/// How long a job whose peer is gone may still work with what has arrived.
+const LAST_MESSAGES: Duration = Duration::from_secs(2);
 
 /// What a manager is made of.
 #[derive(Debug)]
@@ -51,7 +53,10 @@ pub struct Manager {
     pub(super) slot: Semaphore,
     /// Wakes the queue of B.
     pub(super) wake: Notify,
-    pub(super) stop: CancellationToken,
+    /// The node is about to stop: jobs are ended by [`Manager::shut_down`], nothing new begins.
+    pub(super) closing: CancellationToken,
+    /// All jobs have been ended; watchers may go.
+    stopped: CancellationToken,
     under_way: Mutex<HashMap<JobId, UnderWay>>,
     /// Counts changes of states, for watchers.
     changes: watch::Sender<u64>,
@@ -112,7 +117,6 @@ impl Manager {
     pub async fn start(
         parts: ManagerConfig,
         invitations: mpsc::Receiver<Invitation>,
-        stop: CancellationToken,
     ) -> Result<Arc<Self>, Failure> {
         let ManagerConfig { config, store, hub, engine } = parts;
         let pool = run::pool(config.limits.threads).map_err(|_| Failure::bug("thread pool"))?;
@@ -134,7 +138,8 @@ impl Manager {
             pool,
             slot: Semaphore::new(1),
             wake: Notify::new(),
-            stop,
+            closing: CancellationToken::new(),
+            stopped: CancellationToken::new(),
             under_way: Mutex::default(),
             changes: watch::Sender::new(0),
         });
@@ -155,7 +160,7 @@ impl Manager {
             format!("the node at {} was stopped while the job was under way", self.config.role),
             "submit the job again when the node runs",
         );
-        self.stop.cancel();
+        self.closing.cancel();
         let jobs: Vec<_> = self.under_way().iter().map(|(id, job)| (*id, job.clone())).collect();
         for (id, job) in jobs {
             let failure = failure.clone().in_step(job.live.step());
@@ -169,9 +174,10 @@ impl Manager {
                     progress: Some(job.live.progress()),
                     ..Details::default()
                 };
-                let _ = self.apply(id, Event::Fail, details).await;
+                self.record_end(id, Event::Fail, details).await;
             }
         }
+        self.stopped.cancel();
     }
 
     /// Records a job and returns it, or the job that this request id made before.
@@ -240,7 +246,7 @@ impl Manager {
         };
         match self.apply(id, Event::Cancel, details).await {
             Ok(record) => {
-                tracing::info!(job = %id, "job cancelled");
+                tracing::info!(job = %id, "job cancelled by a client of this node");
                 if let Some(job) = under_way {
                     job.control.end(Cause::Cancelled);
                     self.hub.abort(id, job.attempt, &Failure::cancelled(self.config.role.side()));
@@ -274,9 +280,9 @@ impl Manager {
         self.changes.subscribe()
     }
 
-    /// Ends when the node stops.
-    pub fn stopping(&self) -> CancellationToken {
-        self.stop.clone()
+    /// Ends when the node stops and all its jobs have been ended.
+    pub fn stopped(&self) -> CancellationToken {
+        self.stopped.clone()
     }
 
     fn view(&self, record: JobRecord) -> proto::Job {
@@ -314,8 +320,43 @@ impl Manager {
         Ok(record)
     }
 
-    /// Persists how an attempt ended and tells the peer, if it does not know.
-    pub(super) async fn conclude(
+    /// Waits for an attempt at a job and persists how it ended. A job that is told to end does so
+    /// now, even when its engine is in the middle of a computation; then only its thread remains,
+    /// and this returns when that is gone too.
+    pub(super) async fn see_through(
+        &self,
+        id: JobId,
+        attempt: u32,
+        control: &Control,
+        live: &Live,
+        work: impl Future<Output = Result<Option<proto::JobResult>, End>>,
+    ) {
+        tokio::pin!(work);
+        let overdue = async {
+            control.ended().await;
+            if matches!(control.cause(), Some(Cause::Lost(_))) {
+                // The peer's last messages may have arrived before it went.
+                tokio::time::sleep(LAST_MESSAGES).await;
+            }
+        };
+        let finished = tokio::select! {
+            biased;
+            outcome = &mut work => Some(outcome),
+            () = overdue => None,
+        };
+        live.finish();
+        match finished {
+            Some(outcome) => self.conclude(id, attempt, live, outcome).await,
+            None => {
+                let end = control.cause().map_or(End::Cancelled, End::from_cause);
+                self.conclude(id, attempt, live, Err(end)).await;
+                // Its outcome no longer counts.
+                let _ = work.await;
+            }
+        }
+    }
+
+    async fn conclude(
         &self,
         id: JobId,
         attempt: u32,
@@ -323,36 +364,39 @@ impl Manager {
         outcome: Result<Option<proto::JobResult>, End>,
     ) {
         let progress = Some(live.progress());
-        let (event, details, tell) = match outcome {
+        let (event, details) = match outcome {
             Ok(result) => {
                 tracing::info!(job = %id, "job succeeded");
-                (Event::Succeed, Details { result, progress, failure: None }, None)
+                (Event::Succeed, Details { result, progress, failure: None })
             }
             Err(End::Cancelled) => {
-                (Event::Cancel, Details { progress, ..Details::default() }, None)
+                tracing::info!(job = %id, "job cancelled");
+                (Event::Cancel, Details { progress, ..Details::default() })
             }
             Err(End::Here(failure)) => {
                 tracing::warn!(job = %id, "job failed: {failure}");
-                let details =
-                    Details { failure: Some(failure.clone()), progress, ..Details::default() };
-                (Event::Fail, details, Some(failure))
+                self.hub.abort(id, attempt, &failure);
+                (Event::Fail, Details { failure: Some(failure), progress, result: None })
             }
             Err(End::There(failure)) => {
                 tracing::warn!(job = %id, "job ended: {failure}");
-                let details = Details { failure: Some(failure), progress, ..Details::default() };
-                (Event::Fail, details, None)
+                (Event::Fail, Details { failure: Some(failure), progress, result: None })
             }
         };
-        if let Some(failure) = tell {
-            self.hub.abort(id, attempt, &failure);
-        }
-        match self.apply(id, event, details).await {
-            // Illegal: it ended before, by a cancellation or a shutdown, and that stands.
-            Ok(_) | Err(StoreError::Illegal(_)) => {}
-            Err(error) => tracing::error!(job = %id, "the end of the job was not recorded: {error}"),
+        // During a shutdown `shut_down` decides, as a job that is still queued stays queued.
+        if !self.closing.is_cancelled() {
+            self.record_end(id, event, details).await;
         }
         self.under_way().remove(&id);
         self.notify();
+    }
+
+    async fn record_end(&self, id: JobId, event: Event, details: Details) {
+        match self.apply(id, event, details).await {
+            // Illegal: it ended before, by a cancellation for example, and that stands.
+            Ok(_) | Err(StoreError::Illegal(_)) => {}
+            Err(error) => tracing::error!(job = %id, "the end of the job was not recorded: {error}"),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn offer_loop(
 ) {
     loop {
         let invitation = tokio::select! {
-            () = manager.stop.cancelled() => return,
+            () = manager.closing.cancelled() => return,
             invitation = invitations.recv() => invitation,
         };
         let Some(invitation) = invitation else { return };
@@ -44,12 +44,10 @@ async fn handle(manager: Arc<Manager>, mut invitation: Invitation) {
         refuse(&invitation, failure).await;
         return;
     }
-    manager.enlist(id, attempt, invitation.control.clone(), live.clone());
-    let outcome = take_part(&manager, &mut invitation).await;
-    live.finish();
-    if !manager.stop.is_cancelled() {
-        manager.conclude(id, attempt, &live, outcome.map(|()| None)).await;
-    }
+    let control = invitation.control.clone();
+    manager.enlist(id, attempt, control.clone(), live.clone());
+    let work = async { take_part(&manager, &mut invitation).await.map(|()| None) };
+    manager.see_through(id, attempt, &control, &live, work).await;
 }
 
 /// Persists the job before anything is answered.

@@ -210,6 +210,25 @@ async fn a_stopping_node_ends_the_job_on_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_busy_engine_does_not_delay_the_end_of_its_job() {
+    let mut pair = pair(Behaviour::Hang, Behaviour::Compute).await;
+    let id = pair.submit(spec()).await;
+    until(&pair.a(), id, |job| {
+        job.progress.as_ref().is_some_and(|p| p.step == "error-ole")
+    })
+    .await;
+    let b = pair.b();
+    let started = Instant::now();
+    // The peer vanishes without a word about the job.
+    pair.a.take().unwrap().vanish();
+    let at_b = ended(&b, id).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
+    assert_eq!(failure(&at_b), (code::PEER_LOST, "A", "forward"));
+    let message = at_b.failure.unwrap().message;
+    assert!(message.contains("peer `platform` (A)"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queued_jobs_outlive_the_node_and_started_ones_end() {
     let mut pair = pair(Behaviour::Hang, Behaviour::Hang).await;
     let first = pair.submit(spec()).await;

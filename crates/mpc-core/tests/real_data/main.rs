@@ -3,6 +3,8 @@
 //! `default_credit` is in the repository and always runs; the others run where they are found and
 //! otherwise print that they were skipped.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, their helpers included")]
+
 mod files;
 
 use std::collections::HashMap;
