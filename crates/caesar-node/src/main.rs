@@ -111,8 +111,7 @@ fn serve(path: &Path) -> Result<(), Exit> {
 async fn run(config: Config) -> Result<(), Exit> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| exit(1)(&e))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| exit(1)(&e))?;
-    let mut node =
-        Node::start(config, Arc::new(ProtocolEngine)).await.map_err(|e| exit(1)(&e))?;
+    let mut node = Node::start(config, Arc::new(ProtocolEngine)).await.map_err(|e| exit(1)(&e))?;
     // Scripts and test harnesses read the port from this one line.
     print(&format!("listening on {}", node.address()))?;
     tokio::select! {

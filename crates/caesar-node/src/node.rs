@@ -2,11 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -75,10 +71,8 @@ impl Node {
         let address = listener.local_addr().map_err(listen)?;
 
         let (invite, invitations) = mpsc::channel(MAX_INVITATIONS);
-        let hub =
-            Hub::new(config.peer.name.clone(), config.role, config.limits.clone(), invite);
-        let parts =
-            ManagerConfig { config: config.clone(), store, hub: hub.clone(), engine };
+        let hub = Hub::new(config.peer.name.clone(), config.role, config.limits.clone(), invite);
+        let parts = ManagerConfig { config: config.clone(), store, hub: hub.clone(), engine };
         let manager = Manager::start(parts, invitations).await?;
 
         let (dialler, accepting, serving) =

@@ -47,7 +47,8 @@ impl Pki {
             (0..8).fold(format!("{head}\n"), |text, i| text + &format!("id{i},{}\n", cell(i)))
         };
         fs::write(self.path().join("a.csv"), table("id,f", |i| i.to_string())).unwrap();
-        fs::write(self.path().join("b.csv"), table("id,y,g", |i| format!("{},{i}", i % 2))).unwrap();
+        fs::write(self.path().join("b.csv"), table("id,y,g", |i| format!("{},{i}", i % 2)))
+            .unwrap();
     }
 
     /// A's configuration as text; A waits for the connection.

@@ -41,13 +41,6 @@ impl Column {
         self.0 = [lo, mid, self.0[2].carrying_add(other.0[2], carry).0];
     }
 
-    /// Twice a sum below 2^191.
-    #[inline(always)]
-    fn doubled(self) -> Self {
-        let [lo, mid, hi] = self.0;
-        Self([lo << 1, (mid << 1) | (lo >> 63), (hi << 1) | (mid >> 63)])
-    }
-
     /// Takes the lowest limb out and moves on to the next column.
     #[inline(always)]
     fn shift(&mut self) -> u64 {
@@ -150,48 +143,113 @@ fn reduce_strips<const W: usize>(
 fn square_strips<const W: usize>(t: &mut [u64], a: &[u64]) {
     let h = a.len();
     t.fill(0);
-    let blocks = a.as_chunks::<W>().0;
-    // Products of limbs in different blocks, once. Strip i ends at limb h + (i + 1)·W, which is
-    // where the next one takes the carry in.
+    // Products of different limbs, once. Strip i takes block i with itself and with what follows it;
+    // it ends at limb h + (i + 1)·W, which is where the next one takes the carry in.
     let mut carry = 0;
-    for (i, rows) in blocks[..blocks.len() - 1].iter().enumerate() {
-        let strip = &mut t[(2 * i + 1) * W..h + (i + 1) * W];
-        carry = add_strip(strip, &a[(i + 1) * W..], rows, carry);
-    }
-    t[2 * h - W] = carry;
-    // Double them, and add the squares of the blocks.
-    let mut column = Column::ZERO;
-    for (t, block) in t.chunks_exact_mut(2 * W).zip(blocks) {
-        for j in 0..2 * W {
-            let mut once = Column([t[j], 0, 0]);
-            for k in (j + 1).saturating_sub(W)..j.div_ceil(2) {
-                once.add_product(block[k], block[j - k]);
-            }
-            column.add(once.doubled());
-            if j % 2 == 0 {
-                column.add_product(block[j / 2], block[j / 2]);
+    for (i, block) in a.as_chunks::<W>().0.iter().enumerate() {
+        let rest = &a[(i + 1) * W..];
+        let t = &mut t[2 * i * W..h + (i + 1) * W];
+        let mut column = Column::ZERO;
+        for j in 0..W {
+            column.add_word(t[j]);
+            for k in 0..j.div_ceil(2) {
+                column.add_product(block[k], block[j - k]);
             }
             t[j] = column.shift();
         }
+        let head = if rest.is_empty() { W } else { W - 1 };
+        for j in 0..head {
+            column.add_word(t[W + j]);
+            for k in j + 1..(W + j).div_ceil(2) {
+                column.add_product(block[k], block[W + j - k]);
+            }
+            if !rest.is_empty() {
+                for k in 0..=j {
+                    column.add_product(block[k], rest[j - k]);
+                }
+            }
+            t[W + j] = column.shift();
+        }
+        if rest.is_empty() {
+            // The last strip is the top of the number: what it carries in goes to its upper half.
+            add_assign(&mut t[W..], &[carry]);
+        } else {
+            carry = finish_strip(&mut t[2 * W - 1..], rest, block, column, carry);
+        }
+    }
+    // Double them, and add the squares of the limbs.
+    let (mut shifted, mut carry) = (0, false);
+    for (pair, &x) in t.as_chunks_mut::<2>().0.iter_mut().zip(a) {
+        let square = u128::from(x) * u128::from(x);
+        let [lo, hi] = *pair;
+        (pair[0], carry) = ((lo << 1) | shifted).carrying_add(square as u64, carry);
+        (pair[1], carry) = ((hi << 1) | (lo >> 63)).carrying_add((square >> 64) as u64, carry);
+        shifted = hi >> 63;
     }
 }
 
-/// `t += a · b`, where `t` is twice as long as `a` and `b`; returns the carry out.
-///
-/// Lengths are multiples of 4 of at least 8.
-pub(crate) fn add_product(t: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
-    debug_assert!(a.len() == b.len() && t.len() == 2 * a.len());
-    if a.len().is_multiple_of(6) {
-        add_product_strips::<6>(t, a, b)
-    } else {
-        add_product_strips::<4>(t, a, b)
-    }
-}
+/// Working space of [`multiply`]; whoever owns one wipes it.
+pub(crate) type Temporary = [u64; 2 * MAX_LIMBS + 1];
+
+/// Numbers of this many limbs are multiplied by three products of half the length.
+const KARATSUBA_LIMBS: usize = 32;
 
 /// `t = a · b`, where `t` is twice as long as `a` and `b`.
-pub(crate) fn multiply(t: &mut [u64], a: &[u64], b: &[u64]) {
+///
+/// Lengths are multiples of 4 of at least 8, and of 8 from [`KARATSUBA_LIMBS`] on.
+pub(crate) fn multiply(t: &mut [u64], a: &[u64], b: &[u64], temporary: &mut Temporary) {
+    debug_assert!(a.len() == b.len() && t.len() == 2 * a.len());
+    if a.len() >= KARATSUBA_LIMBS {
+        multiply_halves(t, a, b, temporary);
+    } else {
+        multiply_directly(t, a, b);
+    }
+}
+
+fn multiply_directly(t: &mut [u64], a: &[u64], b: &[u64]) {
     t.fill(0);
-    add_product(t, a, b);
+    // The carry out is zero.
+    if a.len().is_multiple_of(6) {
+        add_product_strips::<6>(t, a, b);
+    } else {
+        add_product_strips::<4>(t, a, b);
+    }
+}
+
+/// One level of Karatsuba and Ofman's method (1962): with a = a0 + a1·B and b = b0 + b1·B,
+/// a0·b1 + a1·b0 = a0·b0 + a1·b1 + (a0 − a1)·(b1 − b0). Signs are applied by masks.
+fn multiply_halves(t: &mut [u64], a: &[u64], b: &[u64], temporary: &mut Temporary) {
+    let half = a.len() / 2;
+    let ((a0, a1), (b0, b1)) = (a.split_at(half), b.split_at(half));
+    let (product, rest) = temporary.split_at_mut(2 * half);
+    // The differences are in `t` until the product of their absolute values is known.
+    let (x, y) = t[..2 * half].split_at_mut(half);
+    let negative = mask(absolute_difference(x, a0, a1) ^ absolute_difference(y, b1, b0));
+    multiply_directly(product, x, y);
+    let (low, high) = t.split_at_mut(2 * half);
+    multiply_directly(low, a0, b0);
+    multiply_directly(high, a1, b1);
+    // middle = a0·b0 + a1·b1 ± product, where −x is !x + 1 on 2·half limbs and −1 above.
+    let middle = &mut rest[..=2 * half];
+    let mut carry = negative & 1 == 1;
+    for (m, (p, l)) in middle.iter_mut().zip(product.iter().zip(&*low)) {
+        (*m, carry) = l.carrying_add(p ^ negative, carry);
+    }
+    let above = u64::from(carry) + add_assign(&mut middle[..2 * half], high);
+    middle[2 * half] = negative.wrapping_add(above);
+    add_assign(&mut t[half..], middle);
+}
+
+/// `out = |a − b|`; returns 1 where a < b.
+fn absolute_difference(out: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
+    out.copy_from_slice(a);
+    let negative = sub_assign(out, b);
+    let mask = mask(negative);
+    let mut carry = negative == 1;
+    for x in out {
+        (*x, carry) = (*x ^ mask).carrying_add(0, carry);
+    }
+    negative
 }
 
 /// `t = a²`, where `t` is twice as long as `a`.

@@ -21,6 +21,7 @@ pub(crate) struct Montgomery {
 pub(crate) struct Scratch {
     product: Zeroizing<[u64; 2 * limbs::MAX_LIMBS]>,
     quotient: Zeroizing<[u64; limbs::MAX_LIMBS]>,
+    temporary: Zeroizing<limbs::Temporary>,
 }
 
 impl Scratch {
@@ -28,6 +29,7 @@ impl Scratch {
         Self {
             product: Zeroizing::new([0; 2 * limbs::MAX_LIMBS]),
             quotient: Zeroizing::new([0; limbs::MAX_LIMBS]),
+            temporary: Zeroizing::new([0; 2 * limbs::MAX_LIMBS + 1]),
         }
     }
 }
@@ -90,7 +92,7 @@ impl Montgomery {
     /// `a = a·b·R⁻¹ mod n`. `b` may be any number below R.
     pub(crate) fn multiply(&self, a: &mut [u64], b: &[u64], scratch: &mut Scratch) {
         let product = &mut scratch.product[..2 * self.len()];
-        limbs::multiply(product, a, b);
+        limbs::multiply(product, a, b, &mut scratch.temporary);
         self.finish(a, scratch);
     }
 

@@ -29,10 +29,7 @@ impl Interceptor for ClientOnly {
     }
 }
 
-fn check(
-    request: Request<()>,
-    allowed: impl Fn(&Identity) -> bool,
-) -> Result<Request<()>, Status> {
+fn check(request: Request<()>, allowed: impl Fn(&Identity) -> bool) -> Result<Request<()>, Status> {
     // Absent only if the server were built without our accept loop: then nobody gets in.
     let identity = request.extensions().get::<PeerIdentity>();
     match identity {

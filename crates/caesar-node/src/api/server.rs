@@ -15,9 +15,7 @@ use super::{
 use crate::{
     config::Limits,
     job::Manager,
-    peer::{
-        CONNECTION_WINDOW, HTTP2_FRAME, Hub, MAX_ENVELOPE_BYTES, PeerService, STREAM_WINDOW,
-    },
+    peer::{CONNECTION_WINDOW, HTTP2_FRAME, Hub, MAX_ENVELOPE_BYTES, PeerService, STREAM_WINDOW},
     tls::Connection,
 };
 

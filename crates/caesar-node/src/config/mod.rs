@@ -326,7 +326,10 @@ fn resolve_peer(peer: &raw::Peer, base: &Path) -> Result<Peer, ConfigError> {
             !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
         });
         if !valid {
-            return Err(setting("peer.connect", "expected HOST:PORT, for example bank.example:7443"));
+            return Err(setting(
+                "peer.connect",
+                "expected HOST:PORT, for example bank.example:7443",
+            ));
         }
     }
     let pin = resolve_pin("peer", peer.certificate.as_deref(), peer.fingerprint.as_deref(), base)?;

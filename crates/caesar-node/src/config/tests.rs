@@ -107,3 +107,16 @@ fn check_config_finds_missing_files_and_describes_the_rest() {
         assert!(text.contains(expected), "expected `{expected}` in: {text}");
     }
 }
+
+/// The examples must not drift from the settings that exist.
+#[test]
+fn deployed_examples_have_known_settings_and_true_defaults() {
+    let platform: raw::File =
+        toml::from_str(include_str!("../../../../deploy/examples/platform.toml")).unwrap();
+    assert_eq!(format!("{:?}", platform.limits), format!("{:?}", Limits::default()));
+    assert_eq!(format!("{:?}", platform.log), format!("{:?}", Log::default()));
+    let bank: raw::File =
+        toml::from_str(include_str!("../../../../deploy/examples/bank.toml")).unwrap();
+    assert_eq!((platform.role, bank.role), (Role::A, Role::B));
+    assert!(platform.peer.connect.is_none() && bank.peer.connect.is_some());
+}

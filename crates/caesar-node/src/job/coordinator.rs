@@ -97,8 +97,7 @@ async fn offer(
     let waiting = live.waiting();
     let outgoing = hub.wait_up(manager.config.limits.peer_timeout()).await?;
     drop(waiting);
-    let mut route =
-        hub.open(record.id, record.attempt, outgoing, control.clone(), live.clone())?;
+    let mut route = hub.open(record.id, record.attempt, outgoing, control.clone(), live.clone())?;
     manager.apply(record.id, Event::Offer, Details::default()).await?;
     live.prepare("offer");
     let offer = Offer {

@@ -170,9 +170,9 @@ impl Live {
             rows_per_second: if in_phase > 0.0 { inner.rows_done as f64 / in_phase } else { 0.0 },
             bytes_sent,
             bytes_received,
-            eta_seconds: inner.estimated_total.map_or(-1.0, |total| {
-                total.saturating_sub(inner.started.elapsed()).as_secs_f64()
-            }),
+            eta_seconds: inner
+                .estimated_total
+                .map_or(-1.0, |total| total.saturating_sub(inner.started.elapsed()).as_secs_f64()),
             waiting_seconds: inner.waiting_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
         }
     }

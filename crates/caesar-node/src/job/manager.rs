@@ -12,9 +12,7 @@ use rayon::ThreadPool;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Cause, Control, Engine, Event, JobId, Live, State, coordinator, participant, run,
-};
+use super::{Cause, Control, Engine, Event, JobId, Live, State, coordinator, participant, run};
 use crate::{
     config::{Config, Role},
     error::{Failure, Side, code},
@@ -299,13 +297,7 @@ impl Manager {
     }
 
     /// The job is under way from now on.
-    pub(super) fn enlist(
-        &self,
-        id: JobId,
-        attempt: u32,
-        control: Arc<Control>,
-        live: Arc<Live>,
-    ) {
+    pub(super) fn enlist(&self, id: JobId, attempt: u32, control: Arc<Control>, live: Arc<Live>) {
         self.under_way().insert(id, UnderWay { attempt, control, live });
     }
 
@@ -395,7 +387,9 @@ impl Manager {
         match self.apply(id, event, details).await {
             // Illegal: it ended before, by a cancellation for example, and that stands.
             Ok(_) | Err(StoreError::Illegal(_)) => {}
-            Err(error) => tracing::error!(job = %id, "the end of the job was not recorded: {error}"),
+            Err(error) => {
+                tracing::error!(job = %id, "the end of the job was not recorded: {error}");
+            }
         }
     }
 }

@@ -21,10 +21,7 @@ use crate::{
 };
 
 /// Takes the peer's offers until the node stops.
-pub(super) async fn offer_loop(
-    manager: Arc<Manager>,
-    mut invitations: mpsc::Receiver<Invitation>,
-) {
+pub(super) async fn offer_loop(manager: Arc<Manager>, mut invitations: mpsc::Receiver<Invitation>) {
     loop {
         let invitation = tokio::select! {
             () = manager.closing.cancelled() => return,

@@ -123,18 +123,9 @@ mod tests {
         use State::{Cancelled, Failed, Offered, Queued, Running, Succeeded};
         // Columns: Offer, Accept, Succeed, Fail, Cancel, Restart.
         let table: [(State, [Option<State>; 6]); 6] = [
-            (
-                Queued,
-                [Some(Offered), None, None, Some(Failed), Some(Cancelled), Some(Queued)],
-            ),
-            (
-                Offered,
-                [None, Some(Running), None, Some(Failed), Some(Cancelled), Some(Failed)],
-            ),
-            (
-                Running,
-                [None, None, Some(Succeeded), Some(Failed), Some(Cancelled), Some(Failed)],
-            ),
+            (Queued, [Some(Offered), None, None, Some(Failed), Some(Cancelled), Some(Queued)]),
+            (Offered, [None, Some(Running), None, Some(Failed), Some(Cancelled), Some(Failed)]),
+            (Running, [None, None, Some(Succeeded), Some(Failed), Some(Cancelled), Some(Failed)]),
             (Succeeded, [None, None, None, None, None, Some(Succeeded)]),
             (Failed, [None, None, None, None, None, Some(Failed)]),
             (Cancelled, [None, None, None, None, None, Some(Cancelled)]),
@@ -152,7 +143,7 @@ mod tests {
     fn ended_jobs_stay_ended() {
         for state in State::ALL.into_iter().filter(|s| s.has_ended()) {
             for event in Event::ALL {
-                assert!(matches!(transition(state, event), Err(_)) || transition(state, event) == Ok(state));
+                assert_eq!(transition(state, event).unwrap_or(state), state);
             }
         }
     }

@@ -82,7 +82,10 @@ async fn a_job_succeeds_on_both_sides_and_its_bytes_agree() {
     let (progress_a, progress_b) = (at_a.progress.unwrap(), at_b.progress.unwrap());
     assert_eq!(progress_a.bytes_sent, progress_b.bytes_received);
     assert_eq!(progress_b.bytes_sent, progress_a.bytes_received);
-    assert_eq!((result.bytes_b_to_a, result.bytes_a_to_b), (progress_b.bytes_sent, progress_b.bytes_received));
+    assert_eq!(
+        (result.bytes_b_to_a, result.bytes_a_to_b),
+        (progress_b.bytes_sent, progress_b.bytes_received)
+    );
     assert!(result.bytes_a_to_b > 5 << 19, "two and a half chunks were sent");
     assert_eq!(pair.a().result(id).await.unwrap_err().code, code::JOB_NO_RESULT);
     // What A keeps has no name of B's data.
@@ -213,10 +216,7 @@ async fn a_stopping_node_ends_the_job_on_both_sides() {
 async fn a_busy_engine_does_not_delay_the_end_of_its_job() {
     let mut pair = pair(Behaviour::Hang, Behaviour::Compute).await;
     let id = pair.submit(spec()).await;
-    until(&pair.a(), id, |job| {
-        job.progress.as_ref().is_some_and(|p| p.step == "error-ole")
-    })
-    .await;
+    until(&pair.a(), id, |job| job.progress.as_ref().is_some_and(|p| p.step == "error-ole")).await;
     let b = pair.b();
     let started = Instant::now();
     // The peer vanishes without a word about the job.

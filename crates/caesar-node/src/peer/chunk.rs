@@ -140,8 +140,15 @@ mod tests {
     #[test]
     fn bodies_of_every_size_round_trip() {
         let mut assembler = Assembler::default();
-        let sizes =
-            [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES, 3 * CHUNK_BYTES + 5];
+        let sizes = [
+            0,
+            1,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            3 * CHUNK_BYTES,
+            3 * CHUNK_BYTES + 5,
+        ];
         for (sequence, &size) in sizes.iter().enumerate() {
             let body: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
             let pieces = frames(sequence as u64, body.clone());
@@ -159,7 +166,8 @@ mod tests {
     fn repeats_gaps_and_strangers_are_refused() {
         let limit = 8 * CHUNK_BYTES;
         let message = frames(0, vec![1; 2 * CHUNK_BYTES + 9]);
-        let push = |assembler: &mut Assembler, frame: &Frame| assembler.push(frame, Step::Forward, limit);
+        let push =
+            |assembler: &mut Assembler, frame: &Frame| assembler.push(frame, Step::Forward, limit);
 
         // A repeated, a skipped and a second first chunk.
         for wrong in [0, 2] {
@@ -171,10 +179,7 @@ mod tests {
         let mut a = Assembler::default();
         let small = frames(0, vec![1]);
         push(&mut a, &small[0]).unwrap();
-        assert_eq!(
-            push(&mut a, &small[0]),
-            Err(FrameError::Sequence { expected: 1, found: 0 })
-        );
+        assert_eq!(push(&mut a, &small[0]), Err(FrameError::Sequence { expected: 1, found: 0 }));
         assert_eq!(
             push(&mut a, &frames(2, vec![])[0]),
             Err(FrameError::Sequence { expected: 1, found: 2 })

@@ -34,9 +34,8 @@ pub async fn dial_loop(hub: Arc<Hub>, connector: Connector, stop: CancellationTo
             () = stop.cancelled() => return,
             why = connect_once(&hub, &connector) => why,
         };
-        let news = logged
-            .as_ref()
-            .is_none_or(|(last, when)| *last != why || when.elapsed() >= REPEAT_LOG);
+        let news =
+            logged.as_ref().is_none_or(|(last, when)| *last != why || when.elapsed() >= REPEAT_LOG);
         if news {
             tracing::warn!("no channel to the peer, will keep trying: {why}");
             logged = Some((why, Instant::now()));
@@ -87,7 +86,7 @@ async fn connect_once(hub: &Arc<Hub>, connector: &Connector) -> Failure {
         Ok(channel) => channel,
         Err(error) => {
             let why = unreachable(&reason(&error));
-            hub.down(&outgoing, why.clone());
+            hub.down(&outgoing, &why);
             return why;
         }
     };
@@ -100,12 +99,12 @@ async fn connect_once(hub: &Arc<Hub>, connector: &Connector) -> Failure {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => {
             let why = unreachable(&refused_by_peer(hub, &status).message);
-            hub.down(&outgoing, why.clone());
+            hub.down(&outgoing, &why);
             return why;
         }
         Err(_) => {
             let why = unreachable("it accepted the connection but does not answer");
-            hub.down(&outgoing, why.clone());
+            hub.down(&outgoing, &why);
             return why;
         }
     };

@@ -234,11 +234,8 @@ impl Hub {
     /// Tells the peer that a job ends, if it is there. Never waits.
     pub fn abort(&self, job: JobId, attempt: u32, failure: &Failure) {
         let Status::Up(outgoing) = self.status.borrow().clone() else { return };
-        let abort = Abort {
-            job: job.as_bytes().to_vec(),
-            attempt,
-            reason: Some(wire::reason(failure)),
-        };
+        let abort =
+            Abort { job: job.as_bytes().to_vec(), attempt, reason: Some(wire::reason(failure)) };
         let message = PeerMessage { kind: Some(Kind::Abort(abort)) };
         if outgoing.control.try_send(Ok(message)).is_err() {
             tracing::warn!(%job, "the peer could not be told that the job ended");
@@ -264,7 +261,7 @@ impl Hub {
 
     /// The session over `outgoing` ended: jobs that used it end as well. A session that was never
     /// up only leaves its reason.
-    pub(super) fn down(&self, outgoing: &Outgoing, why: Failure) {
+    pub(super) fn down(&self, outgoing: &Outgoing, why: &Failure) {
         let ended: Vec<_> = {
             let routes = self.routes();
             let was_current = self.status.send_if_modified(|status| match status {
@@ -341,11 +338,10 @@ impl Hub {
         }
         let (control, live) = (Arc::new(Control::default()), Arc::new(Live::default()));
         live.count_received(size);
-        let route =
-            match self.open(job, attempt, outgoing.clone(), control.clone(), live.clone()) {
-                Ok(route) => route,
-                Err(failure) => return refuse(failure),
-            };
+        let route = match self.open(job, attempt, outgoing.clone(), control.clone(), live.clone()) {
+            Ok(route) => route,
+            Err(failure) => return refuse(failure),
+        };
         let invitation = Invitation { job, offer, route, control, live };
         if let Err(error) = self.invitations.try_send(invitation) {
             // Dropping the invitation below needs the lock that its route takes.

@@ -142,7 +142,9 @@ impl JobLink {
                 }
             })?;
             drop(waiting);
-            if let Some(body) = self.assembler.push(&frame, step, limit).map_err(LinkFault::Frame)? {
+            if let Some(body) =
+                self.assembler.push(&frame, step, limit).map_err(LinkFault::Frame)?
+            {
                 return Ok(body);
             }
         }

@@ -104,15 +104,11 @@ where
             why
         }
     };
-    hub.down(&outgoing, why.clone());
+    hub.down(&outgoing, &why);
     why
 }
 
-async fn greet<S>(
-    hub: &Hub,
-    inbound: &mut S,
-    outgoing: &Outgoing,
-) -> Result<String, Failure>
+async fn greet<S>(hub: &Hub, inbound: &mut S, outgoing: &Outgoing) -> Result<String, Failure>
 where
     S: Stream<Item = Result<PeerMessage, Status>> + Unpin,
 {
@@ -205,11 +201,7 @@ where
     }
 }
 
-async fn beat(
-    interval: std::time::Duration,
-    outgoing: Outgoing,
-    stop: CancellationToken,
-) {
+async fn beat(interval: std::time::Duration, outgoing: Outgoing, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -219,7 +211,8 @@ async fn beat(
         }
         let heartbeat = PeerMessage { kind: Some(Kind::Heartbeat(Heartbeat {})) };
         // When the queue is full there is traffic enough.
-        if let Err(mpsc::error::TrySendError::Closed(_)) = outgoing.control.try_send(Ok(heartbeat)) {
+        if let Err(mpsc::error::TrySendError::Closed(_)) = outgoing.control.try_send(Ok(heartbeat))
+        {
             return;
         }
     }

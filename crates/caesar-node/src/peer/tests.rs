@@ -38,11 +38,8 @@ async fn connect(pki: &Pki, node: &Node, name: &str) -> Result<Channel, tonic::t
 }
 
 fn hello(version: u32, role: &str) -> PeerMessage {
-    let hello = Hello {
-        protocol_version: version,
-        software: "test".to_owned(),
-        role: role.to_owned(),
-    };
+    let hello =
+        Hello { protocol_version: version, software: "test".to_owned(), role: role.to_owned() };
     PeerMessage { kind: Some(Kind::Hello(hello)) }
 }
 
@@ -178,7 +175,8 @@ async fn a_returning_peer_replaces_its_old_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_diallers_are_told_so() {
     let pki = Pki::new();
-    let text = pki.text_a().replace("name = \"bank\"", "name = \"bank\"\nconnect = \"127.0.0.1:1\"");
+    let text =
+        pki.text_a().replace("name = \"bank\"", "name = \"bank\"\nconnect = \"127.0.0.1:1\"");
     let config = pki.load("a.toml", &text);
     let node = Node::start(config, ToyEngine::shared(Behaviour::Finish)).await.unwrap();
     let mut client = PeerClient::new(connect(&pki, &node, "bank").await.unwrap());

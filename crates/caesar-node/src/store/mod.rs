@@ -84,7 +84,9 @@ impl From<StoreError> for Failure {
             _ => code::IO_STORE,
         };
         let hint = match error {
-            StoreError::Unknown => "list the jobs of this node; a job has the same id on both nodes",
+            StoreError::Unknown => {
+                "list the jobs of this node; a job has the same id on both nodes"
+            }
             StoreError::Conflict => "use a new request id for a new job",
             StoreError::Full(_) => "wait, or raise limits.max_queued_jobs",
             _ => "see this node's log; check its disk",
@@ -155,8 +157,7 @@ impl Store {
         tokio::task::spawn_blocking(move || {
             // A panic inside a transaction rolls it back; the connection stays usable.
             let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let tx =
-                inner.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = inner.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let out = work(&tx)?;
             tx.commit()?;
             Ok(out)
@@ -259,7 +260,8 @@ impl Store {
     /// # Errors
     /// Only IO.
     pub async fn list(&self, limit: u32) -> Result<Vec<JobRecord>, StoreError> {
-        self.with(move |tx| record::query(tx, "ORDER BY number DESC LIMIT ?1", params![limit])).await
+        self.with(move |tx| record::query(tx, "ORDER BY number DESC LIMIT ?1", params![limit]))
+            .await
     }
 
     /// The job that has waited longest.

@@ -79,7 +79,10 @@ async fn everything_survives_reopening_and_started_jobs_end() {
         assert_eq!(ended.ended_ms, Some(20));
     }
     let done = job(4).await.unwrap();
-    assert_eq!((done.state, done.result, done.ended_ms), (State::Succeeded, Some(result), Some(12)));
+    assert_eq!(
+        (done.state, done.result, done.ended_ms),
+        (State::Succeeded, Some(result), Some(12))
+    );
     assert_eq!(job(5).await.unwrap().failure, Some(failure()));
     assert_eq!(store.next_queued().await.unwrap().unwrap().id, id(1));
     let newest: Vec<_> = store.list(2).await.unwrap().into_iter().map(|r| r.id).collect();

@@ -84,7 +84,8 @@ impl Material {
         let chain = certificates(certificate)?;
         let fingerprint = Fingerprint::of(&chain[0]);
         refuse_exposed(key)?;
-        let key_der = PrivateKeyDer::from_pem_file(key).map_err(|e| pem_error(key, e, "private key"))?;
+        let key_der =
+            PrivateKeyDer::from_pem_file(key).map_err(|e| pem_error(key, e, "private key"))?;
         let material = Self { chain, key: Arc::new(key_der), fingerprint };
         super::server_config(&material, Vec::new())
             .map_err(|source| MaterialError::Mismatch { path: certificate.to_owned(), source })?;

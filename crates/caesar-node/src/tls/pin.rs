@@ -5,12 +5,7 @@
 //! handshake signature, which rustls's provider verifies. Sessions are never resumed, so every
 //! connection repeats that proof.
 
-use std::{
-    fmt,
-    path::Path,
-    str::FromStr,
-    sync::Arc,
-};
+use std::{fmt, path::Path, str::FromStr, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,

@@ -216,7 +216,9 @@ async fn tls_1_2_is_refused_even_with_a_pinned_certificate() {
 async fn plain_text_is_closed_and_does_not_disturb_others() {
     let pki = Pki::new();
     let mut listening = listen(&pki, 8).await;
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0xff; 64]] {
+    for garbage in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0xff; 64]]
+    {
         let mut socket = TcpStream::connect(listening.address).await.unwrap();
         socket.write_all(garbage).await.unwrap();
         let mut rest = Vec::new();

@@ -122,7 +122,8 @@ impl Factors {
         let h = a.len();
         let t = self.garner(&self.q, a, b);
         let mut x = Zeroizing::new(vec![0; 2 * h]);
-        limbs::multiply(&mut x, self.p.field.modulus(), &t);
+        let mut temporary = Zeroizing::new([0; 2 * limbs::MAX_LIMBS + 1]);
+        limbs::multiply(&mut x, self.p.field.modulus(), &t, &mut temporary);
         limbs::add_assign(&mut x, a);
         x
     }
@@ -228,7 +229,8 @@ impl SecretKey {
             return Err(KeyError::PrimesTooClose);
         }
         let mut n = vec![0; 2 * p.len()];
-        limbs::multiply(&mut n, p, q);
+        let mut temporary = Zeroizing::new([0; 2 * limbs::MAX_LIMBS + 1]);
+        limbs::multiply(&mut n, p, q, &mut temporary);
         let public = PublicKey::new_trusted(bits, &n);
         let factors = Half::new(p, q).zip(Half::new(q, p));
         let (p, q) = factors.ok_or(KeyError::NotSafePrime)?;
