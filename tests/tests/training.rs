@@ -30,7 +30,7 @@ async fn both_ways_of_connecting_end_in_a_sane_report() {
         let at_a = platform.get(&job.id).await.unwrap();
         assert_eq!(at_a.state, JobState::Succeeded);
         let error = platform.result(&job.id).await.unwrap_err();
-        assert_eq!(error.code(), "job.wrong_node", "{error}");
+        assert_eq!(error.code(), "job.no_result", "{error}");
 
         pair.stop().unwrap();
     }

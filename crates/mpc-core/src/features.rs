@@ -145,7 +145,10 @@ fn standardise(
         if variance.is_finite() && variance > mean * mean * 1e-24 && variance > 0.0 {
             kept.push((j, mean, libm::sqrt(variance)));
         } else {
-            warnings.push(format!("column `{}` is constant on the common rows and was dropped", names[j]));
+            warnings.push(format!(
+                "column `{}` is constant on the common rows and was dropped",
+                names[j]
+            ));
         }
     }
     let scale = |values: &[f64], rows: &[usize]| {
@@ -211,7 +214,13 @@ fn round_fixed(v: f64) -> f64 {
     libm::rint(v * one) / one
 }
 
-fn public_bounds(columns: usize, dense: &[bool], standardised: bool, train: &Rows, test: &Rows) -> PublicBounds {
+fn public_bounds(
+    columns: usize,
+    dense: &[bool],
+    standardised: bool,
+    train: &Rows,
+    test: &Rows,
+) -> PublicBounds {
     let mut norms = vec![0.0f64; columns];
     let mut energy = 0.0;
     for (&j, &v) in train.indices.iter().zip(&train.values) {

@@ -70,15 +70,24 @@ impl<'a> IdealTrainer<'a> {
                 match self.activation {
                     Activation::Series => {
                         let a = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
-                        negated_error(self.plan, period_bits, &series, gain, [a, ring.sub(z, a)], labels[i])
+                        negated_error(
+                            self.plan,
+                            period_bits,
+                            &series,
+                            gain,
+                            [a, ring.sub(z, a)],
+                            labels[i],
+                        )
                     }
                     Activation::Cubic => {
                         let z = float();
-                        let e = 0.5 + 0.197 * z - 0.004 * z * z * z - f64::from(u8::from(labels[i]));
+                        let e =
+                            0.5 + 0.197 * z - 0.004 * z * z * z - f64::from(u8::from(labels[i]));
                         libm::rint(-e * gain) as i128
                     }
                     Activation::Exact => {
-                        libm::rint(-(sigmoid(float()) - f64::from(u8::from(labels[i]))) * gain) as i128
+                        libm::rint(-(sigmoid(float()) - f64::from(u8::from(labels[i]))) * gain)
+                            as i128
                     }
                 }
             })

@@ -63,7 +63,8 @@ impl Message for PublicBounds {
         let mut r = Reader::new(body);
         let columns = r.u32("columns")?;
         let flags = r.u8("flags")?;
-        let small = |v: u8, field| if v <= 64 { Ok(v) } else { Err(DecodeError::OutOfRange { field }) };
+        let small =
+            |v: u8, field| if v <= 64 { Ok(v) } else { Err(DecodeError::OutOfRange { field }) };
         let bounds = Self {
             columns,
             dense: flags & 1 != 0,
@@ -236,7 +237,8 @@ impl Plan {
         let score = caps.map(|c| exp2(c.column + c.row)).iter().sum::<f64>() * reach * supremum;
         let widest = caps.map(|c| c.column).into_iter().fold(0, u32::max);
         let weight = exp2(widest + feature_bits) * reach * supremum;
-        let guard = libm::ceil(libm::log2(2.0 * score.max(weight) / shape.period).max(0.0) + decay) as u32;
+        let guard =
+            libm::ceil(libm::log2(2.0 * score.max(weight) / shape.period).max(0.0) + decay) as u32;
         let ring_bits = period_bits.saturating_add(guard).saturating_add(2);
         let ole_bits = ring_bits.saturating_add(TRUNCATED_BITS);
         let (Some(ring), Some(ole_ring)) = (Ring::new(ring_bits), Ring::new(ole_bits)) else {
@@ -404,7 +406,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn bounds(dense: bool, column_bits: u8, row_bits: u8) -> PublicBounds {
-        PublicBounds { columns: 10, dense, standardised: dense, column_bits, row_bits, energy_bits: 4 }
+        PublicBounds {
+            columns: 10,
+            dense,
+            standardised: dense,
+            column_bits,
+            row_bits,
+            energy_bits: 4,
+        }
     }
 
     fn asked(epochs: u32, batch: u32, rate: f64, l2: f64) -> Parameters {

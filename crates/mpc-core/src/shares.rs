@@ -52,7 +52,10 @@ impl Shares {
 
 impl fmt::Debug for Shares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shares").field("ring", &self.ring).field("rows", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Shares")
+            .field("ring", &self.ring)
+            .field("rows", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

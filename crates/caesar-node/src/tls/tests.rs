@@ -109,6 +109,24 @@ async fn an_unpinned_server_certificate_is_refused() {
     nobody_came(&mut listening).await;
 }
 
+/// The verifier itself, without the accept loop's own look at the certificate behind it.
+#[tokio::test]
+async fn the_handshake_refuses_an_unpinned_client_certificate() {
+    let pki = Pki::new();
+    for (name, accepted) in [("bank", true), ("stranger", false)] {
+        let pins = vec![(pki.pin("bank"), Identity::peer("bank"))];
+        let server = Arc::new(server_config(&pki.material("platform"), pins).unwrap());
+        let client = client_config(&pki.material(name), pki.pin("platform")).unwrap();
+        let (near, far) = tokio::io::duplex(16 * 1024);
+        let domain = "caesar.invalid".try_into().unwrap();
+        let (served, _) = tokio::join!(
+            tokio_rustls::TlsAcceptor::from(server).accept(far),
+            TlsConnector::from(Arc::new(client)).connect(domain, near),
+        );
+        assert_eq!(served.is_ok(), accepted, "{name}");
+    }
+}
+
 /// Our own pins for the server side of a hand-made client.
 fn base(pki: &Pki, version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
     // Taken from a configuration whose server pin is right, then changed by the caller.

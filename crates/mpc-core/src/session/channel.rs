@@ -4,7 +4,10 @@ use super::{
     error::{Role, SessionError},
     link::Link,
 };
-use crate::{step::Step, wire::{DecodeError, Message}};
+use crate::{
+    step::Step,
+    wire::{DecodeError, Message},
+};
 
 /// A [`Link`] that keeps a transcript hash of each direction.
 pub(crate) struct Channel<'a> {
@@ -21,7 +24,14 @@ pub(crate) struct Channel<'a> {
 impl<'a> Channel<'a> {
     pub(crate) fn new(link: &'a mut dyn Link, role: Role) -> Self {
         let hasher = || blake3::Hasher::new_derive_key("caesar/v1 transcript");
-        Self { link, role, sent: hasher(), received: hasher(), ciphertexts_sent: 0, ciphertexts_received: 0 }
+        Self {
+            link,
+            role,
+            sent: hasher(),
+            received: hasher(),
+            ciphertexts_sent: 0,
+            ciphertexts_received: 0,
+        }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -33,7 +43,11 @@ impl<'a> Channel<'a> {
         self.link.send(step, body).map_err(|cause| SessionError::Link { step, cause })
     }
 
-    pub(crate) fn send_message(&mut self, step: Step, message: &impl Message) -> Result<(), SessionError> {
+    pub(crate) fn send_message(
+        &mut self,
+        step: Step,
+        message: &impl Message,
+    ) -> Result<(), SessionError> {
         self.send(step, message.to_bytes())
     }
 
@@ -45,12 +59,19 @@ impl<'a> Channel<'a> {
     }
 
     /// Receives a body of a length that the parameters fix.
-    pub(crate) fn receive_exact(&mut self, step: Step, len: usize) -> Result<Vec<u8>, SessionError> {
+    pub(crate) fn receive_exact(
+        &mut self,
+        step: Step,
+        len: usize,
+    ) -> Result<Vec<u8>, SessionError> {
         let body = self.receive(step, len)?;
         if body.len() == len {
             Ok(body)
         } else {
-            Err(self.bad(step, DecodeError::Length { field: "message", expected: len, found: body.len() }))
+            Err(self.bad(
+                step,
+                DecodeError::Length { field: "message", expected: len, found: body.len() },
+            ))
         }
     }
 

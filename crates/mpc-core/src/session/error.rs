@@ -180,7 +180,9 @@ impl SessionError {
                 PsiError::EmptyIntersection => "both".into(),
                 _ => own.peer().to_string(),
             },
-            SessionError::SingleClass { .. } | SessionError::NoLabel { .. } => Role::LabelHolder.to_string(),
+            SessionError::SingleClass { .. } | SessionError::NoLabel { .. } => {
+                Role::LabelHolder.to_string()
+            }
             SessionError::Disagreement { .. } => "both".into(),
             SessionError::Admission(_) => "client".into(),
             SessionError::Bug { .. } => own.to_string(),
@@ -196,7 +198,9 @@ impl SessionError {
             | SessionError::Bug { step, .. } => Some(*step),
             SessionError::Psi { split, .. } => Some(split.psi_step()),
             SessionError::Admission(_) => Some(Step::Bounds),
-            SessionError::Features { .. } | SessionError::SingleClass { .. } | SessionError::NoLabel { .. } => None,
+            SessionError::Features { .. }
+            | SessionError::SingleClass { .. }
+            | SessionError::NoLabel { .. } => None,
         }
     }
 
@@ -205,7 +209,8 @@ impl SessionError {
         match self {
             SessionError::Link { cause, .. } => match cause {
                 LinkError::Lost { .. } | LinkError::Timeout { .. } => {
-                    "check that the peer's node is running and reachable, then submit the job again".into()
+                    "check that the peer's node is running and reachable, then submit the job again"
+                        .into()
                 }
                 LinkError::PeerAborted(reason) => reason.hint.clone(),
                 LinkError::Cancelled => String::new(),
@@ -214,19 +219,29 @@ impl SessionError {
                 }
             },
             SessionError::BadMessage { .. } | SessionError::Disagreement { .. } => {
-                "check that both nodes run the same version; if they do, treat the peer as faulty".into()
+                "check that both nodes run the same version; if they do, treat the peer as faulty"
+                    .into()
             }
             SessionError::Psi { cause, .. } => cause.hint().into(),
             SessionError::Features { cause, .. } => match cause {
-                FeatureError::TooLarge { .. } => "scale the column before it is given to the node".into(),
-                _ => "give training and test files the same columns in the same order and format".into(),
+                FeatureError::TooLarge { .. } => {
+                    "scale the column before it is given to the node".into()
+                }
+                _ => "give training and test files the same columns in the same order and format"
+                    .into(),
             },
-            SessionError::SingleClass { .. } => "use data with both labels among the common rows".into(),
+            SessionError::SingleClass { .. } => {
+                "use data with both labels among the common rows".into()
+            }
             SessionError::NoLabel { .. } => "set label_column for B's data sets".into(),
             SessionError::Admission(cause) => match cause {
-                AdmissionError::TooFewRows { .. } => "use more rows, or a smaller batch_size (at least 64)".into(),
+                AdmissionError::TooFewRows { .. } => {
+                    "use more rows, or a smaller batch_size (at least 64)".into()
+                }
                 AdmissionError::TooFewTestRows { .. } => "use more test rows".into(),
-                AdmissionError::NoColumns => "give at least one side a column that is not constant".into(),
+                AdmissionError::NoColumns => {
+                    "give at least one side a column that is not constant".into()
+                }
                 AdmissionError::DoesNotFit { setting, .. } => (*setting).into(),
             },
             SessionError::Bug { .. } => "report this with the node's log".into(),

@@ -42,7 +42,11 @@ impl Message for OpenedShares {
         let values = (0..rows)
             .map(|_| {
                 let v = r.uint(ring.bytes(), "opened share")?;
-                if ring.reduce(v) == v { Ok(v) } else { Err(DecodeError::OutOfRange { field: "opened share" }) }
+                if ring.reduce(v) == v {
+                    Ok(v)
+                } else {
+                    Err(DecodeError::OutOfRange { field: "opened share" })
+                }
             })
             .collect::<Result<_, _>>()?;
         r.finish()?;
@@ -74,9 +78,13 @@ pub(crate) fn score_test_rows(
                 let peer =
                     channel.receive_message::<OpenedShares>(step, max, (plan.ring, chunk.len()))?;
                 let unit = plan.score_unit(steps);
-                scores.extend(shares.expose().iter().zip(&peer.values).map(|(&b, &a)| {
-                    plan.ring.to_signed(plan.ring.add(a, b)) as f64 * unit
-                }));
+                scores.extend(
+                    shares
+                        .expose()
+                        .iter()
+                        .zip(&peer.values)
+                        .map(|(&b, &a)| plan.ring.to_signed(plan.ring.add(a, b)) as f64 * unit),
+                );
             }
         }
     }
@@ -88,8 +96,11 @@ pub(crate) fn score_test_rows(
 fn noised(plan: &Plan, shares: &Shares, rng: &mut impl CryptoRng) -> OpenedShares {
     let bound = noise_bound(plan);
     let ring = plan.ring;
-    let values =
-        shares.expose().iter().map(|&v| ring.add(v, ring.from_signed(uniform(bound, rng)))).collect();
+    let values = shares
+        .expose()
+        .iter()
+        .map(|&v| ring.add(v, ring.from_signed(uniform(bound, rng))))
+        .collect();
     OpenedShares { ring, values }
 }
 

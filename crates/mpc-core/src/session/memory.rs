@@ -47,7 +47,9 @@ impl Link for MemoryLink {
         if let Some(f) = &mut self.interceptor {
             f(step, &mut body);
         }
-        self.to.send((step, body)).map_err(|_| LinkError::Lost { detail: "the other end is gone".into() })
+        self.to
+            .send((step, body))
+            .map_err(|_| LinkError::Lost { detail: "the other end is gone".into() })
     }
 
     fn receive(&mut self, step: Step, max_len: usize) -> Result<Vec<u8>, LinkError> {

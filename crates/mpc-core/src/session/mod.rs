@@ -20,10 +20,10 @@ pub mod parameters;
 mod report;
 mod seed;
 mod setup;
-mod training;
-mod work;
 #[cfg(test)]
 mod tests;
+mod training;
+mod work;
 
 use rand::CryptoRng;
 

@@ -52,7 +52,8 @@ impl Default for Parameters {
 impl Parameters {
     /// Checks every range.
     pub fn validate(&self) -> Result<(), ParameterError> {
-        let check = |ok: bool, name, range| if ok { Ok(()) } else { Err(ParameterError { name, range }) };
+        let check =
+            |ok: bool, name, range| if ok { Ok(()) } else { Err(ParameterError { name, range }) };
         check(self.epochs.is_none_or(|v| (1..=1000).contains(&v)), "epochs", "from 1 to 1000")?;
         check(
             self.batch_size.is_none_or(|v| (MIN_BATCH..=MAX_BATCH).contains(&v)),

@@ -64,7 +64,11 @@ pub struct Report {
 }
 
 /// The labels of the common rows, both classes present.
-pub(super) fn labels_of(table: &Table, rows: &[usize], split: Split) -> Result<Vec<bool>, SessionError> {
+pub(super) fn labels_of(
+    table: &Table,
+    rows: &[usize],
+    split: Split,
+) -> Result<Vec<bool>, SessionError> {
     let labels = table.labels.as_ref().ok_or(SessionError::NoLabel { split })?;
     let picked: Vec<bool> = rows.iter().map(|&i| labels[i]).collect();
     if picked.iter().all(|&l| l) || picked.iter().all(|&l| !l) {

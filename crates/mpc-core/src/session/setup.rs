@@ -51,10 +51,9 @@ pub(crate) fn align(
     let seed = seed::exchange(channel, &run.job, rng)?;
     let binding = run.binding(seed.session);
     let train_ids = train.ids.len();
-    let train =
-        align::intersect(channel, &binding, Split::Train, train, rng, |done, total| {
-            work.psi(Step::PsiTrain, done, total);
-        })?;
+    let train = align::intersect(channel, &binding, Split::Train, train, rng, |done, total| {
+        work.psi(Step::PsiTrain, done, total);
+    })?;
     let before = train_ids + train.peer_ids;
     let test = align::intersect(channel, &binding, Split::Test, test, rng, |done, total| {
         work.psi(Step::PsiTest, before + done, before + total);

@@ -187,7 +187,12 @@ fn true_weight(plan: &Plan, dense: bool, units: i128) -> f64 {
 }
 
 /// The same run by the trusted party.
-fn ideal<'a>(a: &'a Trained, b: &'a Trained, activation: Activation, seed: u64) -> IdealTrainer<'a> {
+fn ideal<'a>(
+    a: &'a Trained,
+    b: &'a Trained,
+    activation: Activation,
+    seed: u64,
+) -> IdealTrainer<'a> {
     let plan = &a.ready.plan;
     let columns = [&a.ready.columns, &b.ready.columns];
     let rows = [&a.ready.prepared.train, &b.ready.prepared.train];
@@ -216,7 +221,9 @@ fn ks(a: &Trained, b: &Trained, weights: [&[f64]; 2]) -> f64 {
     let intercept = weights[1].last().copied().unwrap_or(0.0);
     let scores: Vec<f64> = (0..test[0].len())
         .map(|i| {
-            (0..2).map(|p| test[p].row(i).map(|(j, x)| weights[p][j as usize] * x).sum::<f64>()).sum::<f64>()
+            (0..2)
+                .map(|p| test[p].row(i).map(|(j, x)| weights[p][j as usize] * x).sum::<f64>())
+                .sum::<f64>()
                 + intercept
         })
         .collect();
@@ -282,10 +289,15 @@ fn compare(run: &Run, data: &Data, seed: u64) -> Compared {
         let dense = holder.ready.columns.dense();
         w.iter().zip(dense.iter()).map(|(&w, &d)| true_weight(plan, d, w)).collect::<Vec<f64>>()
     });
-    let off = |i: usize| secure[i].iter().zip(&exact[i]).map(|(s, e)| (s - e).abs()).fold(0.0, f64::max);
+    let off =
+        |i: usize| secure[i].iter().zip(&exact[i]).map(|(s, e)| (s - e).abs()).fold(0.0, f64::max);
     Compared {
         weights: off(0).max(off(1)),
-        ks: [ks(&a, &b, [&secure[0], &secure[1]]), ks(&a, &b, [&exact[0], &exact[1]]), float_ks(&a, &b)],
+        ks: [
+            ks(&a, &b, [&secure[0], &secure[1]]),
+            ks(&a, &b, [&exact[0], &exact[1]]),
+            float_ks(&a, &b),
+        ],
     }
 }
 
@@ -301,11 +313,17 @@ fn assert_close(found: &Compared, float: f64, what: &str) {
 
 #[test]
 fn secure_training_equals_the_ideal_functionality() {
-    for (seed, sparse, rate, l2) in [(1, false, 0.4, 0.0), (2, true, 1.0, 0.0), (3, false, 0.4, 0.1)] {
+    for (seed, sparse, rate, l2) in
+        [(1, false, 0.4, 0.0), (2, true, 1.0, 0.0), (3, false, 0.4, 0.1)]
+    {
         let data = made_up(seed, [420, 400], sparse);
         let run = run_of(seed, Parameters { l2: Some(l2), ..small(2, rate) });
         // So few test rows leave a KS of their own granularity to floating point.
-        assert_close(&compare(&run, &data, seed), 0.02, &format!("seed {seed}, sparse {sparse}, l2 {l2}"));
+        assert_close(
+            &compare(&run, &data, seed),
+            0.02,
+            &format!("seed {seed}, sparse {sparse}, l2 {l2}"),
+        );
     }
 }
 
@@ -444,7 +462,10 @@ fn a_change_that_decodes_shows_in_the_transcript() {
     let [a, b] = tampered(change(Step::ErrorOle, 0, |b| b[8] ^= 1));
     let codes = [a, b].map(|end| end.expect_err("neither side reports a result").code().to_owned());
     // The side that notices first ends, and the other may see only that.
-    assert!(codes.iter().all(|c| ["peer.disagreement", "peer.lost"].contains(&c.as_str())), "{codes:?}");
+    assert!(
+        codes.iter().all(|c| ["peer.disagreement", "peer.lost"].contains(&c.as_str())),
+        "{codes:?}"
+    );
     assert!(codes.contains(&"peer.disagreement".to_owned()), "{codes:?}");
 }
 
@@ -456,7 +477,10 @@ fn bad_data_is_refused_with_its_code() {
         (|d| d.b[0].labels.iter_mut().flatten().for_each(|l| *l = true), "train.single_class"),
         (|d| d.b[1].labels.iter_mut().flatten().for_each(|l| *l = false), "train.single_class"),
         (|d| d.b[1].labels = None, "data.missing_label_column"),
-        (|d| d.a[1].features = features(&vec![vec![0.5; 5]; d.a[1].ids.len()], false), "data.layout_mismatch"),
+        (
+            |d| d.a[1].features = features(&vec![vec![0.5; 5]; d.a[1].ids.len()], false),
+            "data.layout_mismatch",
+        ),
         (|d| d.a[0].ids[1] = d.a[0].ids[0].clone(), "data.duplicate_ids"),
     ];
     for (spoil, code) in cases {

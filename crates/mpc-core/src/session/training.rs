@@ -3,15 +3,18 @@
 //! A batch is cut into chunks of at most [`CHUNK_ROWS`] rows that pass through the states of
 //! [`crate::train`] one after the other; the model changes when all chunks of the batch are done.
 
-use paillier::{Ciphertexts, EncryptedVector, PublicKey, SendableCiphertexts, SparseMatrix, accumulate_transpose};
+use paillier::{
+    Ciphertexts, EncryptedVector, PublicKey, SendableCiphertexts, SparseMatrix,
+    accumulate_transpose,
+};
 use rand::CryptoRng;
 
 use super::{channel::Channel, error::SessionError, setup::Ready, work::Work};
 use crate::{
     binding::Binding,
     ot::{
-        AwaitingSeeds, ChoiceBits, Corrections, ExtensionMessage, ExtensionReceiver, ExtensionSender,
-        OleShape, OtError, SetupReply, SetupRequest, TreeDepth, ots_needed,
+        AwaitingSeeds, ChoiceBits, Corrections, ExtensionMessage, ExtensionReceiver,
+        ExtensionSender, OleShape, OtError, SetupReply, SetupRequest, TreeDepth, ots_needed,
     },
     plan::Plan,
     step::Step,
@@ -45,7 +48,12 @@ pub(crate) trait ErrorRole {
     ) -> Result<ErrorShares, SessionError>;
 
     /// Prepares the correlations of one chunk, before its scores are known.
-    fn correlate(&mut self, channel: &mut Channel<'_>, plan: &Plan, rows: usize) -> Result<(), SessionError>;
+    fn correlate(
+        &mut self,
+        channel: &mut Channel<'_>,
+        plan: &Plan,
+        rows: usize,
+    ) -> Result<(), SessionError>;
 }
 
 /// Shares of the joint scores of one chunk.
@@ -73,14 +81,20 @@ impl FeatureRole {
     ) -> Result<Self, SessionError> {
         let step = Step::BaseOt;
         let request = channel.receive_message::<SetupRequest>(step, MAX_CORRELATION_BYTES, ())?;
-        let (extension, reply) = ExtensionReceiver::start(binding, TreeDepth::default(), &request, rng);
+        let (extension, reply) =
+            ExtensionReceiver::start(binding, TreeDepth::default(), &request, rng);
         channel.send_message(step, &reply)?;
         Ok(Self { extension, pool: None })
     }
 }
 
 impl ErrorRole for FeatureRole {
-    fn correlate(&mut self, channel: &mut Channel<'_>, plan: &Plan, rows: usize) -> Result<(), SessionError> {
+    fn correlate(
+        &mut self,
+        channel: &mut Channel<'_>,
+        plan: &Plan,
+        rows: usize,
+    ) -> Result<(), SessionError> {
         let step = Step::OtExtension;
         let count = ots_needed(rows, plan.terms());
         let (pool, message) = self.extension.extend(count).map_err(|e| internal(step, e))?;
@@ -126,7 +140,12 @@ impl<'a> LabelRole<'a> {
 }
 
 impl ErrorRole for LabelRole<'_> {
-    fn correlate(&mut self, channel: &mut Channel<'_>, plan: &Plan, rows: usize) -> Result<(), SessionError> {
+    fn correlate(
+        &mut self,
+        channel: &mut Channel<'_>,
+        plan: &Plan,
+        rows: usize,
+    ) -> Result<(), SessionError> {
         let step = Step::OtExtension;
         let count = ots_needed(rows, plan.terms());
         let message = channel.receive_message::<ExtensionMessage>(
@@ -154,7 +173,9 @@ impl ErrorRole for LabelRole<'_> {
         let series = match &self.series {
             // Without a penalty the period never changes, so one fit serves the whole job.
             Some((fitted, series)) if *fitted == step || plan.hyper.l2 == 0.0 => series,
-            _ => &self.series.insert((step, ErrorSeries::fit(&plan.shape, plan.period_at(step).1))).1,
+            _ => {
+                &self.series.insert((step, ErrorSeries::fit(&plan.shape, plan.period_at(step).1))).1
+            }
         };
         let (shares, corrections) = LabelScores::new(forward.0)
             .respond(plan, step, series, &labels, pool, &choices)
@@ -196,7 +217,8 @@ pub(crate) fn train(
                     exchange_scores(channel, ready, &forward, &weights, Step::Forward, rng)?;
                 let shares = role.error_shares(channel, plan, step, rows, opened)?;
                 let errors = exchange_errors(channel, ready, rows.len(), shares, rng)?;
-                let backward = columns.select(&prepared.train, rows, Intercept::backward(plan, step));
+                let backward =
+                    columns.select(&prepared.train, rows, Intercept::backward(plan, step));
                 updates.push((backward, errors));
             }
             for (rows, errors) in &updates {

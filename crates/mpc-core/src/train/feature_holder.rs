@@ -10,7 +10,10 @@ use crate::{
 
 use zeroize::Zeroizing;
 
-use super::{error::{feature_operands, truncate_down}, error_ciphertexts::ErrorShares};
+use super::{
+    error::{feature_operands, truncate_down},
+    error_ciphertexts::ErrorShares,
+};
 
 /// A holds its share of the joint scores.
 #[derive(Debug)]
@@ -46,7 +49,11 @@ impl FeatureScores {
 
 impl FeatureChosen {
     /// Completes the products and truncates A's share of the negated error.
-    pub fn finish(self, plan: &Plan, corrections: &ole::Corrections) -> Result<ErrorShares, OtError> {
+    pub fn finish(
+        self,
+        plan: &Plan,
+        corrections: &ole::Corrections,
+    ) -> Result<ErrorShares, OtError> {
         let products = self.0.finish(corrections)?;
         let truncated =
             products.iter().map(|&v| truncate_down(v, plan.ole_ring, plan.ring)).collect();

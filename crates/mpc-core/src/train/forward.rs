@@ -5,7 +5,8 @@
 //! between digits costs at most one unit in the last place of the share.
 
 use paillier::{
-    Ciphertexts, EncryptedVector, Error, SendableCiphertexts, SparseMatrix, UniformMask, forward_packed,
+    Ciphertexts, EncryptedVector, Error, SendableCiphertexts, SparseMatrix, UniformMask,
+    forward_packed,
 };
 use rand::CryptoRng;
 
@@ -41,12 +42,17 @@ pub fn send_scores(
 ) -> Result<(ForwardSent, SendableCiphertexts), Error> {
     let layout = plan.layouts[index(role)];
     let packed = forward_packed(rows, weights, layout, 2 * plan.feature_bits)?;
-    let masks: Vec<UniformMask> = packed.iter().map(|_| UniformMask::random(&keys.peer, rng)).collect();
+    let masks: Vec<UniformMask> =
+        packed.iter().map(|_| UniformMask::random(&keys.peer, rng)).collect();
     // The public offset 2^(S−2) of each slot is a multiple of 2^L, so the shares do not see it.
     let ring = plan.ring;
     let own = (0..rows.rows())
         .map(|i| {
-            let digit = masks[i / layout.slots()].digit(i % layout.slots(), layout.slot_bits(), ring.bits());
+            let digit = masks[i / layout.slots()].digit(
+                i % layout.slots(),
+                layout.slot_bits(),
+                ring.bits(),
+            );
             ring.sub(0, digit)
         })
         .collect();
@@ -69,7 +75,11 @@ impl ForwardSent {
         let opened = keys.own.decrypt(packed)?;
         let digits = (0..self.own.len())
             .map(|i| {
-                opened[i / layout.slots()].digit(i % layout.slots(), layout.slot_bits(), plan.ring.bits())
+                opened[i / layout.slots()].digit(
+                    i % layout.slots(),
+                    layout.slot_bits(),
+                    plan.ring.bits(),
+                )
             })
             .collect();
         Ok(self.own.add(&Shares::new(plan.ring, digits)))

@@ -40,13 +40,16 @@ impl LabelScores {
         let (period_bits, _) = plan.period_at(step);
         let unit = libm::ldexp(plan.error_gain(step), TRUNCATED_BITS as i32);
         let mut operands = Zeroizing::new(Vec::with_capacity(labels.len() * plan.terms()));
-        let constants: Zeroizing<Vec<i128>> = Zeroizing::new(self
-            .0
-            .expose()
-            .iter()
-            .zip(labels)
-            .map(|(&share, &label)| label_operands(share, period_bits, series, label, unit, &mut operands))
-            .collect());
+        let constants: Zeroizing<Vec<i128>> = Zeroizing::new(
+            self.0
+                .expose()
+                .iter()
+                .zip(labels)
+                .map(|(&share, &label)| {
+                    label_operands(share, period_bits, series, label, unit, &mut operands)
+                })
+                .collect(),
+        );
         let shape = OleShape::new(labels.len(), plan.terms(), plan.ole_ring.bits())?;
         let (corrections, products) = ole::respond(&operands, shape, ots, choices)?;
         let ring = plan.ole_ring;

@@ -103,7 +103,9 @@ impl ErrorSeries {
         const GRID: usize = 4096;
         let step = self.period / GRID as f64;
         let slope: f64 = (0..self.harmonics())
-            .map(|k| (k + 1) as f64 * TAU / self.period * (self.sine[k].abs() + self.cosine[k].abs()))
+            .map(|k| {
+                (k + 1) as f64 * TAU / self.period * (self.sine[k].abs() + self.cosine[k].abs())
+            })
             .sum();
         let top = (0..GRID).map(|i| self.positive(i as f64 * step).abs()).fold(0.0, f64::max);
         top + slope * step / 2.0

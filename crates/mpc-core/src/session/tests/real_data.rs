@@ -38,8 +38,11 @@ fn csv(path: &PathBuf, label: bool) -> Table {
 }
 
 fn svm(path: &PathBuf, label: bool) -> Table {
-    let ids = text(&path.with_file_name(path.file_name().unwrap().to_str().unwrap().replace(".svm", ".ids")));
-    let (mut labels, mut indptr, mut indices, mut values) = (Vec::new(), vec![0], Vec::new(), Vec::new());
+    let ids = text(
+        &path.with_file_name(path.file_name().unwrap().to_str().unwrap().replace(".svm", ".ids")),
+    );
+    let (mut labels, mut indptr, mut indices, mut values) =
+        (Vec::new(), vec![0], Vec::new(), Vec::new());
     for line in text(path).lines() {
         let mut cells = line.split(' ');
         labels.push(cells.next().unwrap() == "+1");
@@ -62,7 +65,11 @@ fn load(set: &str) -> Option<Data> {
     let table = |split: &str, party: char, label| {
         let stem = folder.join(split);
         let dense = stem.join(format!("party_{party}.csv.gz"));
-        if dense.is_file() { csv(&dense, label) } else { svm(&stem.join(format!("party_{party}.svm.gz")), label) }
+        if dense.is_file() {
+            csv(&dense, label)
+        } else {
+            svm(&stem.join(format!("party_{party}.svm.gz")), label)
+        }
     };
     Some(Data {
         a: ["train", "test"].map(|s| table(s, 'a', false)),
@@ -76,9 +83,12 @@ fn shorten(data: &mut Data, split: usize, rows: usize) {
     ids.sort_unstable();
     let keep: HashMap<String, ()> = ids.into_iter().take(rows).map(|id| (id.clone(), ())).collect();
     for table in [&mut data.a[split], &mut data.b[split]] {
-        let Features::Dense { names, values } = &table.features else { panic!("dense tables only") };
+        let Features::Dense { names, values } = &table.features else {
+            panic!("dense tables only")
+        };
         let d = names.len();
-        let picked: Vec<usize> = (0..table.ids.len()).filter(|&i| keep.contains_key(&table.ids[i])).collect();
+        let picked: Vec<usize> =
+            (0..table.ids.len()).filter(|&i| keep.contains_key(&table.ids[i])).collect();
         let values = picked.iter().flat_map(|&i| values[i * d..(i + 1) * d].to_vec()).collect();
         *table = Table {
             ids: picked.iter().map(|&i| table.ids[i].clone()).collect(),
@@ -104,7 +114,11 @@ fn whole_set(set: &str) {
     };
     for seed in [41, 42, 43] {
         let parameters = Parameters { modulus_bits: ModulusBits::B2048, ..Parameters::default() };
-        assert_close(&compare(&run_of(seed, parameters), &data, seed), 0.005, &format!("{set}, seed {seed}"));
+        assert_close(
+            &compare(&run_of(seed, parameters), &data, seed),
+            0.005,
+            &format!("{set}, seed {seed}"),
+        );
     }
 }
 
@@ -145,7 +159,10 @@ fn large_steps_do_not_run_away() {
             let secure = ks(&a, &b, [&open(&a, &b), &open(&b, &a)]);
             let descent = float_ks(&a, &b);
             println!("{set}, rate {rate}, seed {seed}: KS {secure} secure, {descent} float");
-            assert!((secure - descent).abs() <= 0.03, "{set}, seed {seed}: {secure} against {descent}");
+            assert!(
+                (secure - descent).abs() <= 0.03,
+                "{set}, seed {seed}: {secure} against {descent}"
+            );
             assert!(a.ready.plan.rate_warning().is_some());
         }
     }
