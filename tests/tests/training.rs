@@ -79,6 +79,8 @@ fn the_demo_takes_files_prints_a_table_and_writes_json() {
     let good = Good::write(folder.path(), 600, 400);
     let json = folder.path().join("out.json");
     let output = Command::new(env!("CARGO_BIN_EXE_demo"))
+        // A node that is given is not built, and not announced.
+        .env_remove("CAESAR_NODE_BINARY")
         .arg("--party-a")
         .arg(&good.train.a)
         .arg("--party-b")

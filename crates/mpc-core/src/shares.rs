@@ -41,7 +41,7 @@ impl Shares {
         &self.values
     }
     /// Adds another sharing of the same ring and length, row by row.
-    pub fn add(mut self, other: &Shares) -> Self {
+    pub fn plus(mut self, other: &Shares) -> Self {
         assert_eq!((self.ring, self.len()), (other.ring, other.len()), "sharings of one chunk");
         for (a, b) in self.values.iter_mut().zip(other.values.iter()) {
             *a = self.ring.add(*a, *b);

@@ -69,12 +69,6 @@ impl FixedBase {
             });
         out
     }
-
-    /// The exponents' length in bits that the tables cover.
-    #[cfg(test)]
-    pub(crate) fn covered_bits(&self) -> usize {
-        (self.table.len() >> WINDOW) * WINDOW
-    }
 }
 
 impl fmt::Debug for FixedBase {

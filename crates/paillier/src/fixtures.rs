@@ -16,7 +16,7 @@ pub fn test_key(bits: ModulusBits, index: usize) -> SecretKey {
         ModulusBits::B2048 => PRIMES_2048,
         ModulusBits::B3072 => PRIMES_3072,
     };
-    let [p, q] = primes[index].map(|hex| parse(hex));
+    let [p, q] = primes[index].map(parse);
     SecretKey::assemble(bits, &p, &q).expect("the fixtures are valid keys")
 }
 

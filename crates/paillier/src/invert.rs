@@ -19,7 +19,7 @@ pub(crate) fn invert_batch(key: &PublicKey, residues: &[u64]) -> Residues {
     let row = LANES.min(count.max(1)) * stride;
     // Pad with ones to whole rows of lanes.
     let mut items = Zeroizing::new(residues.to_vec());
-    while items.len() % row != 0 {
+    while !items.len().is_multiple_of(row) {
         items.extend_from_slice(kernel.one());
     }
     // prefix[r] = product of rows 0..=r, lane by lane.

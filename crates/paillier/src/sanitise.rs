@@ -11,10 +11,11 @@ use crate::ciphertext::SendableCiphertexts;
 use crate::error::Error;
 use crate::fixed_base::FixedBase;
 use crate::kernel::{self, Residues};
-use crate::key::{PublicKey, random_unit};
+use crate::key::{PublicKey, non_residue, random_unit};
+use crate::montgomery::Scratch;
 use crate::packing::Packed;
 use crate::plaintext::Plaintext;
-use crate::random;
+use crate::{limbs, random};
 
 /// Statistical security of a whole job, in bits.
 pub const STATISTICAL_BITS: u32 = 40;
@@ -63,16 +64,24 @@ impl fmt::Debug for UniformMask {
 
 /// Makes ciphertexts under a peer's key fit to be sent: encrypts, and masks and sanitises.
 ///
-/// Randomness is ĝ^s with ĝ = (−y²)^N mod N² (Damgård, Jurik and Nielsen, 2010), y uniform in Z_N* drawn by
-/// **this** party, who does not trust a generator of the key's owner, and s uniform below
-/// 2^(|N| + 40 + ⌈log2 uses⌉), always of that length. −y² generates a group of order below 2^|N|, so s
-/// reduced modulo that order is within 2^−(40 + ⌈log2 uses⌉) of uniform: over all uses the randomness
-/// differs from uniform in that group by at most 2^−40 in statistical distance. Multiplying by it
-/// hides which product of the key owner's ciphertexts was computed.
+/// Randomness is ĝ^s·ĥ^b modulo N², statistically close to that of the key owner's own ciphertexts:
+///
+/// - ĝ = (−y²)^N (Damgård, Jurik and Nielsen, 2010) with y uniform in Z_N* drawn by **this** party, who does
+///   not trust a generator of the key's owner. Its powers are N-th residues of Jacobi symbol +1, half of
+///   all N-th residues.
+/// - s is uniform below 2^(|N| + 40 + ⌈log2 uses⌉), always of that length. The order of ĝ is below 2^|N|, so s
+///   modulo it is within 2^−(40 + ⌈log2 uses⌉) of uniform: 2^−40 over all uses.
+/// - b is a fair coin and ĥ = r^N, with r the smallest prime of Jacobi symbol −1 modulo N, so that ĝ^s·ĥ^b
+///   reaches the other half too. Without it the symbol of a returned ciphertext, which is the
+///   product of the symbols of the owner's, would tell the owner a parity of this party's data.
+///
+/// Multiplying by it hides which product of the key owner's ciphertexts was computed.
 pub struct Sanitiser {
     key: PublicKey,
     powers: FixedBase,
     exponent_bits: usize,
+    /// 1 and ĥ.
+    coset: Residues,
     uses: AtomicU64,
     uses_log2: u32,
 }
@@ -83,18 +92,22 @@ impl Sanitiser {
     pub fn new<R: CryptoRng + ?Sized>(key: &PublicKey, uses_log2: u32, rng: &mut R) -> Self {
         let h = key.bits().limbs();
         let uses_log2 = uses_log2.min(63);
-        let mut y = random_unit(key, rng);
+        let mut bases = random_unit(key, rng);
         let n = key.modulus();
-        let square = y.clone();
-        n.multiply_plain(&mut y, &square, &mut crate::montgomery::Scratch::new());
-        n.negate(&mut y);
+        let y = bases.clone();
+        n.multiply_plain(&mut bases, &y, &mut Scratch::new());
+        n.negate(&mut bases);
         // An N-th power modulo N² depends on the base modulo N only.
-        y.resize(2 * h, 0);
+        bases.resize(4 * h, 0);
+        bases[2 * h] = non_residue(key);
         let kernel = key.shared_kernel();
-        let base = kernel::power(kernel.as_ref(), &kernel.import(&y).words, n.modulus());
+        let bases = kernel::power(kernel.as_ref(), &kernel.import(&bases).words, n.modulus());
+        let mut coset = Residues::ones(kernel.as_ref(), 1);
+        coset.words.extend_from_slice(bases.get(1));
         let exponent_bits = (key.bits().bits() + STATISTICAL_BITS + uses_log2) as usize;
-        let powers = FixedBase::new(kernel, &base.words, exponent_bits);
-        Self { key: key.clone(), powers, exponent_bits, uses: AtomicU64::new(0), uses_log2 }
+        let powers = FixedBase::new(kernel, bases.get(0), exponent_bits);
+        let uses = AtomicU64::new(0);
+        Self { key: key.clone(), powers, exponent_bits, coset, uses, uses_log2 }
     }
 
     /// The peer's public key.
@@ -124,7 +137,7 @@ impl Sanitiser {
     }
 
     /// Adds one mask to each packed ciphertext and multiplies fresh randomness in:
-    /// c·(1 + N)^R·ĝ^s mod N². The plaintext becomes uniform in Z_N, the randomness that of a fresh
+    /// c·(1 + N)^R·ĝ^s·ĥ^b mod N². The plaintext becomes uniform in Z_N, the randomness that of a fresh
     /// ciphertext; the receiver learns the masked sum and nothing else.
     ///
     /// # Errors
@@ -154,7 +167,7 @@ impl Sanitiser {
         Ok(self.export(&c))
     }
 
-    /// ĝ^s for `count` fresh s.
+    /// ĝ^s·ĥ^b for `count` fresh s and b.
     fn randomness<R: CryptoRng + ?Sized>(
         &self,
         count: usize,
@@ -166,7 +179,15 @@ impl Sanitiser {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
             .map_err(|_| Error::BudgetExhausted)?;
         let exponents = self.exponents(count, rng);
-        Ok(self.powers.powers(&exponents, self.exponent_limbs()))
+        let mut coset = Residues::ones(self.key.kernel(), count);
+        for factor in coset.words.chunks_exact_mut(self.coset.stride) {
+            let mut coin = Zeroizing::new([0]);
+            random::fill_bits(coin.as_mut_slice(), 1, rng);
+            limbs::select(factor, &self.coset.words, coin[0]);
+        }
+        let mut powers = self.powers.powers(&exponents, self.exponent_limbs());
+        kernel::multiply_parallel(self.key.kernel(), &mut powers.words, &coset.words);
+        Ok(powers)
     }
 
     fn exponent_limbs(&self) -> usize {

@@ -109,17 +109,22 @@ async fn an_unpinned_server_certificate_is_refused() {
     nobody_came(&mut listening).await;
 }
 
-/// The verifier itself, without the accept loop's own look at the certificate behind it.
+/// The verifiers themselves, without the accept loop's own look at the certificate behind them.
 #[tokio::test]
-async fn the_handshake_refuses_an_unpinned_client_certificate() {
+async fn the_handshake_itself_needs_a_pinned_certificate() {
     let pki = Pki::new();
-    for (name, accepted) in [("bank", true), ("stranger", false)] {
+    let with = |name| client_config(&pki.material(name), pki.pin("platform")).unwrap();
+    let cases = [
+        ("bank", with("bank"), true),
+        ("stranger", with("stranger"), false),
+        ("none", base(&pki, &TLS13), false),
+    ];
+    for (name, client, accepted) in cases {
         let pins = vec![(pki.pin("bank"), Identity::peer("bank"))];
         let server = Arc::new(server_config(&pki.material("platform"), pins).unwrap());
-        let client = client_config(&pki.material(name), pki.pin("platform")).unwrap();
         let (near, far) = tokio::io::duplex(16 * 1024);
         let domain = "caesar.invalid".try_into().unwrap();
-        let (served, _) = tokio::join!(
+        let (served, _client) = tokio::join!(
             tokio_rustls::TlsAcceptor::from(server).accept(far),
             TlsConnector::from(Arc::new(client)).connect(domain, near),
         );

@@ -1,5 +1,7 @@
 //! The link as the roles use it: errors carry the step, and both directions enter a transcript.
 
+use std::fmt::Display;
+
 use super::{
     error::{Role, SessionError},
     link::Link,
@@ -86,8 +88,8 @@ impl<'a> Channel<'a> {
     }
 
     /// The peer's message is not valid.
-    pub(crate) fn bad(&self, step: Step, cause: impl ToString) -> SessionError {
-        SessionError::BadMessage { step, peer: self.role.peer(), cause: cause.to_string() }
+    pub(crate) fn bad(&self, step: Step, cause: impl Display) -> SessionError {
+        SessionError::BadMessage { step, peer: self.role.peer(), cause: format!("{cause}") }
     }
 
     /// Hashes of what A sent and of what B sent so far, in this order at both sides.

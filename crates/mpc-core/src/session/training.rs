@@ -189,8 +189,8 @@ fn shape(plan: &Plan, rows: usize) -> Result<OleShape, OtError> {
     OleShape::new(rows, plan.terms(), plan.ole_ring.bits())
 }
 
-fn internal(step: Step, cause: impl ToString) -> SessionError {
-    SessionError::Bug { step, what: cause.to_string() }
+fn internal(step: Step, cause: impl std::fmt::Display) -> SessionError {
+    SessionError::Bug { step, what: format!("{cause}") }
 }
 
 /// All mini-batches of the job; returns this party's model under the peer's key.

@@ -82,6 +82,6 @@ impl ForwardSent {
                 )
             })
             .collect();
-        Ok(self.own.add(&Shares::new(plan.ring, digits)))
+        Ok(self.own.plus(&Shares::new(plan.ring, digits)))
     }
 }

@@ -102,8 +102,8 @@ impl fmt::Debug for Residues {
     }
 }
 
-/// The kernel for n² that is fastest here. `n` is odd, fills its limbs (8 to 48, a multiple of 4), and is public or a secret
-/// prime; the kernel wipes what it derives from it.
+/// The kernel for n² that is fastest here. `n` is odd and fills its limbs, 8 to 48 and a multiple of 4
+/// of them; it is public or a secret prime, and the kernel wipes what it derives from it.
 pub fn kernel_for(n: &[u64]) -> Arc<dyn Kernel> {
     Arc::new(Portable::new(n))
 }

@@ -48,7 +48,7 @@ fn digit(n: &BigUint, seed: &[u64], kind: u8) -> BigUint {
         1 => BigUint::from(1u8),
         2 => n - 1u8,
         3 => (BigUint::from(1u8) << (n.bits() - 1)) - 1u8,
-        4 => BigUint::from(u64::MAX) << 64 * (seed.len() / 2),
+        4 => BigUint::from(u64::MAX) << (64 * (seed.len() / 2)),
         _ => big(seed) % n,
     }
 }

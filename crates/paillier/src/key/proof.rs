@@ -103,6 +103,10 @@ impl ModulusProof {
             return Err(KeyError::MalformedProof);
         }
         let public = PublicKey::new_trusted(bits, &n);
+        // With w ≡ 0 modulo a factor, x = 0 would pass there whatever y is.
+        if public.modulus().invert(&self.w).is_none() {
+            return Err(KeyError::MalformedProof);
+        }
         let challenges = challenges(&n, &self.w, tag);
         let valid = self
             .rounds

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::prime;
 use crate::ciphertext::Ciphertexts;
 use crate::error::Error;
 use crate::kernel::{self, Kernel};
@@ -162,6 +163,31 @@ pub(crate) fn random_unit<R: CryptoRng + ?Sized>(
             return r;
         }
     }
+}
+
+/// The smallest prime of Jacobi symbol −1 modulo N. Public, like N.
+///
+/// N ≡ 1 (mod 4), so (2/N) follows from N modulo 8, and for odd r reciprocity gives (r/N) = (N/r), which
+/// Euler's criterion tells.
+pub(crate) fn non_residue(key: &PublicKey) -> u64 {
+    let n = key.modulus_limbs();
+    if n[0] & 7 == 5 {
+        return 2;
+    }
+    let is_non_residue = |&r: &u32| {
+        let (modulus, mut base, mut power) = (u64::from(r), u64::from(prime::remainder(n, r)), 1);
+        let mut exponent = modulus / 2;
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                power = power * base % modulus;
+            }
+            base = base * base % modulus;
+            exponent >>= 1;
+        }
+        power == modulus - 1
+    };
+    let found = prime::small_primes().iter().copied().find(is_non_residue);
+    found.expect("N is not a square").into()
 }
 
 impl PartialEq for PublicKey {

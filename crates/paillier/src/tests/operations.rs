@@ -1,5 +1,4 @@
 use num_bigint::{BigInt, BigUint};
-use proptest::prelude::*;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 

@@ -172,8 +172,10 @@ fn masked_slots_are_shares() {
     for (i, &value) in values.iter().enumerate() {
         let theirs = opened[i / layout.slots()].digit(i % layout.slots(), s, low);
         let offset = 1u128 << layout.offset_log2();
-        let sum =
-            theirs.wrapping_sub(mine[i]).wrapping_sub(offset).wrapping_sub(value as i128 as u128);
+        let sum = theirs
+            .wrapping_sub(mine[i])
+            .wrapping_sub(offset)
+            .wrapping_sub(i128::from(value) as u128);
         let modulus = (1u128 << low) - 1;
         assert!(sum & modulus <= 1, "slot {i}, seed {seed}: off by {}", sum & modulus);
     }
