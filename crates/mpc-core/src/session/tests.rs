@@ -26,7 +26,11 @@ use crate::{
     matrix::{Features, Table},
     metrics,
     plan::Plan,
-    train::{batch::Intercept, order::epoch_batches, series::sigmoid},
+    train::{
+        batch::{Columns, Intercept},
+        order::epoch_batches,
+        series::sigmoid,
+    },
 };
 use paillier::ModulusBits;
 
@@ -197,7 +201,7 @@ fn ideal<'a>(
     let columns = [&a.ready.columns, &b.ready.columns];
     let rows = [&a.ready.prepared.train, &b.ready.prepared.train];
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let mut ideal = IdealTrainer::new(plan, columns.map(|c| c.len()), activation);
+    let mut ideal = IdealTrainer::new(plan, columns.map(Columns::len), activation);
     let mut step = 0;
     for epoch in 0..plan.hyper.epochs {
         let size = plan.hyper.batch_size as usize;
