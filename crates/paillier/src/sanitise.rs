@@ -190,12 +190,26 @@ impl Sanitiser {
         Ok(powers)
     }
 
-    fn exponent_limbs(&self) -> usize {
+    /// ĝ and ĥ, in canonical digits.
+    #[cfg(test)]
+    pub(crate) fn generators(&self) -> [Zeroizing<Vec<u64>>; 2] {
+        let mut exponent = vec![0; self.exponent_limbs()];
+        exponent[0] = 1;
+        let kernel = self.key.kernel();
+        let g = self.powers.powers(&exponent, self.exponent_limbs());
+        [kernel.export(&g.words), kernel.export(self.coset.get(1))]
+    }
+
+    pub(crate) fn exponent_limbs(&self) -> usize {
         self.exponent_bits.div_ceil(64)
     }
 
     /// Exponents uniform below 2^(|N| + 40 + ⌈log2 uses⌉).
-    fn exponents<R: CryptoRng + ?Sized>(&self, count: usize, rng: &mut R) -> Zeroizing<Vec<u64>> {
+    pub(crate) fn exponents<R: CryptoRng + ?Sized>(
+        &self,
+        count: usize,
+        rng: &mut R,
+    ) -> Zeroizing<Vec<u64>> {
         let mut exponents = Zeroizing::new(vec![0; count * self.exponent_limbs()]);
         for s in exponents.chunks_exact_mut(self.exponent_limbs()) {
             random::fill_bits(s, self.exponent_bits, rng);

@@ -1,6 +1,9 @@
 //! The command line of the demo.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use caesar_client::{DataSets, JobSpec, ModulusBits, Training};
 use caesar_e2e::{Party, workspace_root};
@@ -55,7 +58,7 @@ pub(crate) struct Args {
     modulus_bits: Option<u32>,
     /// Also write the report as JSON
     #[arg(long, value_name = "OUT.json")]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
 }
 
 /// The data of both.
@@ -78,6 +81,15 @@ impl Args {
             a: PartyData::find(Party::A, &train_a, &test_a, &columns)?,
             b: PartyData::find(Party::B, &train_b, &test_b, &columns)?,
         })
+    }
+
+    /// Where the report goes as JSON, opened before minutes of work depend on it.
+    pub(crate) fn json_file(&self) -> Result<Option<(&Path, File)>, DemoError> {
+        let Some(path) = self.json.as_deref() else { return Ok(None) };
+        match File::create(path) {
+            Ok(file) => Ok(Some((path, file))),
+            Err(e) => Err(DemoError::Usage(format!("{}: {e}", path.display()))),
+        }
     }
 
     /// The job on those files.

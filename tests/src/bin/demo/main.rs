@@ -4,7 +4,6 @@ mod args;
 mod files;
 
 use std::{
-    fs,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -59,6 +58,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<(), DemoError> {
     let parties = args.parties()?;
+    let mut json = args.json_file()?;
     let spec = args.job()?;
     let mut stop = StopSignals::new()?;
     let plan = PairPlan::new(build_node(Profile::own())?, parties.a.catalogue, parties.b.catalogue);
@@ -79,9 +79,9 @@ async fn run(args: &Args) -> Result<(), DemoError> {
     pair.stop()?;
 
     show(&terminal::report_table(&report));
-    if let Some(path) = &args.json {
+    if let Some((path, file)) = &mut json {
         let text = serde_json::to_string_pretty(&report).expect("text keys and numbers");
-        fs::write(path, text + "\n").map_err(|source| HarnessError::Io {
+        writeln!(file, "{text}").map_err(|source| HarnessError::Io {
             action: format!("cannot write {}", path.display()),
             source,
         })?;
