@@ -2,7 +2,7 @@
 // Each test program uses a part.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use caesar_client::{ClientConfig, DataSets, JobSpec};
 use caesar_proto::v1::{
@@ -127,7 +127,17 @@ impl FakeNode {
 
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
-        let bound = runtime.spawn(TcpListener::bind(address));
+        // A node that was just dropped may still hold the address for a moment.
+        let bound = runtime.spawn(async move {
+            let mut tries = 0;
+            loop {
+                match TcpListener::bind(address).await {
+                    Err(e) if e.kind() == ErrorKind::AddrInUse && tries < 100 => tries += 1,
+                    bound => return bound,
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
         let listener = bound.await.unwrap().unwrap();
         let address = listener.local_addr().unwrap();
         let incoming = TcpListenerStream::new(listener)
