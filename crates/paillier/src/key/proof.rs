@@ -103,6 +103,10 @@ impl ModulusProof {
             return Err(KeyError::MalformedProof);
         }
         let public = PublicKey::new_trusted(bits, &n);
+        // Two primes ≡ 3 (mod 4) have a product ≡ 1.
+        if n[0] & 3 != 1 {
+            return Err(KeyError::InvalidProof);
+        }
         // With w ≡ 0 modulo a factor, x = 0 would pass there whatever y is.
         if public.modulus().invert(&self.w).is_none() {
             return Err(KeyError::MalformedProof);

@@ -36,6 +36,14 @@ fn proofs_verify_and_bind_key_tag_and_every_byte() {
         *flag.last_mut().unwrap() = 4;
         assert_eq!(ModulusProof::decode(bits, &flag), Err(KeyError::MalformedProof));
         assert_eq!(ModulusProof::decode(bits, &bytes[1..]), Err(KeyError::MalformedProof));
+        for factor in [vec![0], test_primes(bits, 0)[0].clone()] {
+            let mut bad = bytes.clone();
+            bad[..w].fill(0);
+            bad[..factor.len()].copy_from_slice(&factor);
+            let bad = ModulusProof::decode(bits, &bad).unwrap();
+            let why = "w has a factor of N: x = 0 would pass modulo it";
+            assert_eq!(bad.verify(bits, &n, &tag), Err(KeyError::MalformedProof), "{why}");
+        }
         let mut x = bytes.clone();
         x[w..2 * w].fill(0xff);
         let x = ModulusProof::decode(bits, &x).unwrap();

@@ -77,7 +77,7 @@ fn chi_square(counts: &[u32]) -> f64 {
     counts.iter().map(|&c| (f64::from(c) - mean).powi(2) / mean).sum()
 }
 
-/// With 64 classes χ² exceeds this by chance with probability 3·10^−11.
+/// With 64 classes χ² exceeds this by chance with probability 9·10^−12.
 const CHI_SQUARE_64: f64 = 170.0;
 
 #[test]
@@ -207,7 +207,7 @@ fn generators_are_the_stated_ones() {
 }
 
 fn number(digits: &[u64], n: &BigUint) -> BigUint {
-    let big = |x: &[u64]| BigUint::from_bytes_le(&crate::limbs::to_le_bytes(x));
+    let big = |x: &[u64]| BigUint::from_bytes_le(&limbs::to_le_bytes(x));
     let (x0, x1) = digits.split_at(digits.len() / 2);
     big(x0) + big(x1) * n
 }
