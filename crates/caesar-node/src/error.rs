@@ -225,22 +225,26 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether the chain of causes says that the connection simply went away.
+/// Whether the chain of causes says that the connection simply went away. HTTP/2 errors hide their
+/// IO error behind text, so the text is looked at as well; it only chooses the words of a message.
 pub(crate) fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::{self, ErrorKind as Kind};
+    let cut_io = |e: &io::Error| {
+        matches!(
+            e.kind(),
+            Kind::UnexpectedEof
+                | Kind::ConnectionReset
+                | Kind::ConnectionAborted
+                | Kind::BrokenPipe
+                | Kind::NotConnected
+        )
+    };
+    let cut_text = |text: &str| {
+        ["close_notify", "onnection reset", "roken pipe"].iter().any(|words| text.contains(words))
+    };
     let mut next = Some(error);
     while let Some(cause) = next {
-        let cut = cause.downcast_ref::<io::Error>().is_some_and(|e| {
-            matches!(
-                e.kind(),
-                Kind::UnexpectedEof
-                    | Kind::ConnectionReset
-                    | Kind::ConnectionAborted
-                    | Kind::BrokenPipe
-                    | Kind::NotConnected
-            )
-        });
-        if cut {
+        if cause.downcast_ref().is_some_and(cut_io) || cut_text(&cause.to_string()) {
             return true;
         }
         next = cause.source();

@@ -1,4 +1,4 @@
-//! Jobs: their states, their life at B ([`coordinator`]) and at A ([`participant`]), and the thread
+//! Jobs: their states, their life at B (`coordinator`) and at A (`participant`), and the thread
 //! that computes them.
 
 mod control;

@@ -1,8 +1,8 @@
 //! The channel between the two nodes: one bidirectional gRPC stream that carries everything.
 //!
 //! [`Hub`] is what the rest of the node sees: whether the peer is there, a place to send control
-//! messages, and a [`Route`] for each job under way. [`session`] runs one established stream;
-//! [`dial`] and [`service`] are its two ways into the world.
+//! messages, and a [`Route`] for each job under way. `session` runs one established stream;
+//! `dial` and `service` are its two ways into the world.
 
 mod chunk;
 mod dial;

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Submit a job and print its id
     Submit {
-        /// The job: name, [data], [training], modulus_bits
+        /// The job: name, `[data]`, `[training]`, modulus_bits
         job: PathBuf,
         /// Show progress, then the result
         #[arg(long)]
