@@ -54,7 +54,7 @@ pub trait Kernel: Send + Sync + fmt::Debug {
     /// Squares every residue `times` times.
     fn square(&self, acc: &mut [u64], times: usize);
 
-    /// `acc[i] = acc[i] · (1 + m[i]·n)`, which adds m[i] to a Paillier plaintext. `m` holds h limbs a
+    /// `acc[i] = acc[i] · (1 + m[i]·n)`, which adds `m[i]` to a Paillier plaintext. `m` holds h limbs a
     /// residue, each number below n.
     fn add_plain(&self, acc: &mut [u64], m: &[u64]);
 }
