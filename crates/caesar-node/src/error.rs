@@ -264,6 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_connection_is_told_from_other_errors_at_any_depth() {
+        use std::io;
+        let nested = |inner: io::Error| tonic::Status::from_error(Box::new(inner));
+        let source = |status: &tonic::Status| is_cut(std::error::Error::source(status).unwrap());
+        assert!(source(&nested(io::ErrorKind::ConnectionReset.into())));
+        assert!(source(&nested(io::Error::other("peer closed connection without close_notify"))));
+        assert!(!source(&nested(io::Error::other("frame with invalid size"))));
+    }
+
+    #[test]
     fn families_follow_prefixes() {
         assert_eq!(Family::of(code::PEER_LOST), Family::Peer);
         assert_eq!(Family::of(code::IO_STORE), Family::Io);

@@ -141,7 +141,7 @@ fn a_returned_ciphertext_does_not_show_what_was_computed() {
             .fold(BigUint::from(1u8), |acc, (r, x)| acc * r.modpow(&BigUint::from(*x), &holder.n))
             % &holder.n;
         let before = holder.randomness(&packed()[0].to_ciphertexts_for_tests());
-        assert_eq!(before, [guess.clone()], "the guess describes what was computed");
+        assert_eq!(before, std::slice::from_ref(&guess), "the guess describes what was computed");
 
         let mut seen = HashSet::from([guess]);
         for _ in 0..8 {
