@@ -181,7 +181,7 @@ impl Hub {
     /// Waits until the peer is there.
     ///
     /// # Errors
-    /// After `limit`: why it is not.
+    /// `peer.unreachable` or what keeps the nodes apart, after `limit`: why it is not.
     pub async fn wait_up(&self, limit: Duration) -> Result<Outgoing, Failure> {
         let end = Instant::now() + limit;
         let mut status = self.status.subscribe();
@@ -192,6 +192,13 @@ impl Hub {
         };
         match now {
             Status::Up(outgoing) => Ok(outgoing),
+            // Nothing had begun that the end of the last connection could have broken.
+            Status::Down(why) if why.code == code::PEER_LOST => Err(Failure::new(
+                code::PEER_UNREACHABLE,
+                why.side,
+                format!("no connection for {} s: {}", limit.as_secs(), why.message),
+                "check that its node runs and the network between the nodes, then submit again",
+            )),
             Status::Down(why) => Err(why),
         }
     }
