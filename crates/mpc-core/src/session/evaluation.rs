@@ -23,7 +23,7 @@ use crate::{
 pub const NOISE: f64 = 1.0 / 1024.0;
 
 /// A's noised shares of the test scores, opened to B.
-struct OpenedShares {
+pub(super) struct OpenedShares {
     ring: Ring,
     values: Vec<u128>,
 }

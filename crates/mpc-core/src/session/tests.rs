@@ -35,6 +35,7 @@ use crate::{
 use paillier::ModulusBits;
 
 mod real_data;
+mod vectors;
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 
