@@ -17,17 +17,19 @@ pub struct ProgressView(View);
 #[derive(Debug)]
 enum View {
     Bar(ProgressBar),
-    Lines { shown: Option<(String, Instant)> },
+    Lines { since: Instant, shown: Option<(String, Instant)> },
 }
 
-/// Between two lines of one phase.
-const LINE_PAUSE: Duration = Duration::from_secs(3);
+/// Between two lines of one phase: the longer a job takes, the less a line says that is new.
+fn pause(shown_for: Duration) -> Duration {
+    (shown_for / 20).clamp(Duration::from_secs(3), Duration::from_secs(60))
+}
 
 impl ProgressView {
     /// A bar if standard error is a terminal, lines otherwise.
     pub fn new() -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self(View::Lines { shown: None });
+            return Self(View::Lines { since: Instant::now(), shown: None });
         }
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -38,11 +40,11 @@ impl ProgressView {
     pub fn update(&mut self, job: &Job) {
         match &mut self.0 {
             View::Bar(bar) => update_bar(bar, job),
-            View::Lines { shown } => {
+            View::Lines { since, shown } => {
                 let key = format!("{} {}", job.state, job.progress.phase);
-                let due = shown
-                    .as_ref()
-                    .is_none_or(|(last, at)| *last != key || at.elapsed() >= LINE_PAUSE);
+                let pause = pause(since.elapsed());
+                let due =
+                    shown.as_ref().is_none_or(|(last, at)| *last != key || at.elapsed() >= pause);
                 if due {
                     // Progress that nobody can read is no reason to stop.
                     let _ = writeln!(std::io::stderr(), "{}", line(job));
@@ -88,4 +90,22 @@ fn update_bar(bar: &ProgressBar, job: &Job) {
     }
     bar.set_prefix(place(progress));
     bar.set_message(measures(progress).join(", "));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::pause;
+
+    #[test]
+    fn an_hour_of_lines_fits_on_a_few_screens() {
+        let (mut at, mut lines) = (Duration::ZERO, 0);
+        while at < Duration::from_secs(3600) {
+            at += pause(at);
+            lines += 1;
+        }
+        assert!((60..150).contains(&lines), "{lines}");
+        assert_eq!(pause(Duration::from_secs(10)), Duration::from_secs(3));
+    }
 }

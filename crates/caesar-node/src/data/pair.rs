@@ -1,6 +1,6 @@
 //! A training and a test set of one party: the same columns in the same order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use mpc_core::matrix::{Features, Table};
@@ -17,8 +17,11 @@ pub fn load_pair(train: &Source, test: &Source) -> Result<(Table, Table), DataEr
     let [train_file, test_file] = names;
     match (&mut train_table.features, &mut test_table.features) {
         (Features::Dense { names, .. }, Features::Dense { names: found, values }) => {
-            *values = reorder(names, found, values, &train_file, &test_file)?;
-            found.clone_from(names);
+            // Tables can be large: the usual case costs no copy.
+            if names != found {
+                *values = reorder(names, found, values, &train_file, &test_file)?;
+                found.clone_from(names);
+            }
         }
         (Features::Sparse { columns: a, .. }, Features::Sparse { columns: b, .. }) => {
             let widest = (*a).max(*b);
@@ -52,7 +55,8 @@ fn reorder(
         .zip(wanted)
         .map(|(j, name)| j.ok_or_else(|| differ(test_file, name, train_file)))
         .collect::<Result<_, _>>()?;
-    if let Some(extra) = found.iter().find(|name| !wanted.contains(name)) {
+    let known: HashSet<&String> = wanted.iter().collect();
+    if let Some(extra) = found.iter().find(|name| !known.contains(name)) {
         return Err(differ(train_file, extra, test_file));
     }
     let rows = values.chunks_exact(found.len());

@@ -1,6 +1,6 @@
 //! A job's life at B: wait for its turn, load, offer, compute.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use caesar_proto::v1::{self as proto, Offer, peer_message::Kind};
 
@@ -13,10 +13,13 @@ use super::{
 use crate::{
     config::{Config, Dataset, Role},
     error::{Failure, Side, code},
-    peer::{JobLink, Route},
+    peer::{JobLink, Outgoing, Route},
     store::{Details, JobRecord},
     wire,
 };
+
+/// How long a job that has failed already waits for A, to tell it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs queued jobs one after the other until the node stops.
 pub(super) async fn queue_loop(manager: Arc<Manager>) {
@@ -30,7 +33,7 @@ pub(super) async fn queue_loop(manager: Arc<Manager>) {
             },
             Err(error) => {
                 tracing::error!("the queue cannot be read: {error}");
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
         if manager.closing.is_cancelled() {
@@ -61,9 +64,18 @@ async fn attempt_job(
     live: &Arc<Live>,
 ) -> Result<proto::JobResult, End> {
     let tables_and_route = async {
-        let tables = prepare(manager, record, live).await?;
-        let route = offer(manager, record, control, live).await?;
-        Ok::<_, End>((tables, route))
+        let tables = match prepare(manager, record, live).await {
+            Ok(tables) => tables,
+            Err(failure) => return Err(fail_openly(manager, record, control, live, failure).await),
+        };
+        let hub = &manager.hub;
+        live.prepare("connect");
+        let waiting = live.waiting();
+        let outgoing = hub.wait_up(manager.config.limits.peer_timeout()).await?;
+        drop(waiting);
+        let mut route = offer(manager, record, control, live, outgoing).await?;
+        accepted(manager, record, live, &mut route).await?;
+        Ok((tables, route))
     };
     let (tables, route) = tokio::select! {
         biased;
@@ -85,19 +97,40 @@ async fn prepare(
     load(config, train, test).await
 }
 
-/// Finds the peer, records the offer, makes it, and waits for the answer.
+/// B's own data is at fault. A's operator waits for the job as well, so A is told of it, if it is
+/// there, and then why it ends.
+async fn fail_openly(
+    manager: &Arc<Manager>,
+    record: &JobRecord,
+    control: &Arc<Control>,
+    live: &Arc<Live>,
+    failure: Failure,
+) -> End {
+    let told = async {
+        let outgoing = manager.hub.wait_up(PATIENCE).await?;
+        offer(manager, record, control, live, outgoing).await
+    };
+    match told.await {
+        // The job ends at A as well, by an abort on the heels of the offer.
+        Ok(_) => End::Here(failure),
+        Err(End::Cancelled) => End::Cancelled,
+        Err(End::Here(untold) | End::There(untold)) => {
+            tracing::info!(job = %record.id, "A does not hear of the job: {untold}");
+            End::Here(failure)
+        }
+    }
+}
+
+/// Records the offer and makes it.
 async fn offer(
     manager: &Arc<Manager>,
     record: &JobRecord,
     control: &Arc<Control>,
     live: &Arc<Live>,
+    outgoing: Outgoing,
 ) -> Result<Route, End> {
-    let hub = &manager.hub;
-    live.prepare("connect");
-    let waiting = live.waiting();
-    let outgoing = hub.wait_up(manager.config.limits.peer_timeout()).await?;
-    drop(waiting);
-    let mut route = hub.open(record.id, record.attempt, outgoing, control.clone(), live.clone())?;
+    let (control, shown) = (control.clone(), live.clone());
+    let route = manager.hub.open(record.id, record.attempt, outgoing, control, shown)?;
     manager.apply(record.id, Event::Offer, Details::default()).await?;
     live.prepare("offer");
     let offer = Offer {
@@ -109,6 +142,16 @@ async fn offer(
         name: record.spec.name.clone(),
     };
     route.send(Kind::Offer(offer), live).await?;
+    Ok(route)
+}
+
+/// Waits for A's answer and records that it accepts.
+async fn accepted(
+    manager: &Manager,
+    record: &JobRecord,
+    live: &Live,
+    route: &mut Route,
+) -> Result<(), End> {
     let waiting = live.waiting();
     let answer = route.answer().await?;
     drop(waiting);
@@ -117,7 +160,7 @@ async fn offer(
     }
     manager.apply(record.id, Event::Accept, Details::default()).await?;
     tracing::info!(job = %record.id, "job accepted by the peer");
-    Ok(route)
+    Ok(())
 }
 
 async fn train(

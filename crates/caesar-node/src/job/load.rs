@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use mpc_core::matrix::{Features, Table};
+use mpc_core::matrix::Table;
 
 use crate::{
     config::{Config, Dataset, Format, Role},
-    data::{self, DataError, Source},
+    data::{self, Source},
     error::Failure,
 };
 
@@ -19,7 +19,8 @@ pub(super) struct Tables {
     pub(super) test: Table,
 }
 
-/// Reads and validates both data sets on a blocking thread.
+/// Reads and validates both data sets on a blocking thread; the test set gets the columns of the
+/// training set.
 pub(super) async fn load(
     config: &Arc<Config>,
     train: &Dataset,
@@ -27,26 +28,15 @@ pub(super) async fn load(
 ) -> Result<Tables, Failure> {
     let role = config.role;
     let sources = [train, test].map(|dataset| source(config, dataset));
-    let read = move || -> Result<Tables, DataError> {
+    let read = move || {
         let [train, test] = sources;
-        let mut tables = Tables { train: data::load(&train)?, test: data::load(&test)? };
-        align_columns(&mut tables);
-        Ok(tables)
+        data::load_pair(&train, &test)
     };
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|_| Failure::bug("job::load"))?
-        .map_err(|e| Failure::new(e.code(), role.side(), format!("{role}'s data: {e}"), e.hint()))
-}
-
-/// A column that occurs in only one of the two libsvm files is zero in the other.
-fn align_columns(tables: &mut Tables) {
-    let widest = tables.train.features.columns().max(tables.test.features.columns());
-    for table in [&mut tables.train, &mut tables.test] {
-        if let Features::Sparse { columns, .. } = &mut table.features {
-            *columns = widest;
-        }
-    }
+    let (train, test) =
+        tokio::task::spawn_blocking(read).await.map_err(|_| Failure::bug("job::load"))?.map_err(
+            |e| Failure::new(e.code(), role.side(), format!("{role}'s data: {e}"), e.hint()),
+        )?;
+    Ok(Tables { train, test })
 }
 
 fn source(config: &Config, dataset: &Dataset) -> Source {

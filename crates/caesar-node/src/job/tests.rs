@@ -171,17 +171,34 @@ async fn the_catalogue_of_a_decides_and_tells_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_data_of_a_reaches_b_before_anything_runs() {
-    let pair = pair(Behaviour::Finish, Behaviour::Finish).await;
-    std::fs::write(pair.pki.path().join("a.csv"), "id,f\nx,1\ny,oops\n").unwrap();
-    let id = pair.submit(spec()).await;
-    let (at_a, at_b) = (ended(&pair.a(), id).await, ended(&pair.b(), id).await);
-    assert_eq!(failure(&at_b), ("data.not_numeric", "A", ""));
-    assert_eq!(at_a.failure, at_b.failure);
-    let failure = at_b.failure.unwrap();
-    assert!(failure.message.contains("line 3"), "{failure:?}");
-    assert!(!failure.message.contains("oops"), "the value got out: {failure:?}");
-    assert!(!failure.message.contains(pair.pki.path().to_str().unwrap()), "{failure:?}");
+async fn bad_data_of_either_side_reaches_both_before_anything_runs() {
+    let cases =
+        [("a.csv", "id,f\nx,1\ny,oops\n", "A"), ("b.csv", "id,y,f\nx,1,1\ny,0,oops\n", "B")];
+    for (file, text, side) in cases {
+        let pair = pair(Behaviour::Finish, Behaviour::Finish).await;
+        std::fs::write(pair.pki.path().join(file), text).unwrap();
+        let id = pair.submit(spec()).await;
+        let (at_b, at_a) = (ended(&pair.b(), id).await, ended(&pair.a(), id).await);
+        assert_eq!(failure(&at_b), ("data.not_numeric", side, ""));
+        assert_eq!(at_a.failure, at_b.failure);
+        let failure = at_b.failure.unwrap();
+        assert!(failure.message.contains("line 3"), "{failure:?}");
+        assert!(!failure.message.contains("oops"), "the value got out: {failure:?}");
+        assert!(!failure.message.contains(pair.pki.path().to_str().unwrap()), "{failure:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_data_of_b_is_told_without_a_peer_too() {
+    let pki = Pki::new();
+    pki.write_data();
+    std::fs::write(pki.path().join("b.csv"), "id,y,f\nx,1,oops\n").unwrap();
+    // A port that nobody listens on.
+    let config = pki.config_b("127.0.0.1:1");
+    let b = Node::start(config, ToyEngine::shared(Behaviour::Finish)).await.unwrap();
+    let job = b.manager().submit("r".to_owned(), spec()).await.unwrap();
+    let job = ended(&b.manager(), job.job_id.parse().unwrap()).await;
+    assert_eq!(failure(&job), ("data.not_numeric", "B", ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ pub use dial::dial_loop;
 pub use hub::{Hub, Invitation, Route, Status};
 pub use link::{JobLink, LinkFault};
 pub use service::PeerService;
+pub use session::Outgoing;
 
 /// Largest encoded message on the stream: one chunk and its envelope.
 pub const MAX_ENVELOPE_BYTES: usize = CHUNK_BYTES + 64 * 1024;

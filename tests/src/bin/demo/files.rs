@@ -43,9 +43,11 @@ impl PartyData {
     }
 }
 
-/// The absolute path of a file that is there.
+/// The absolute path of a file that is there. Links stay as they are: their names say what a file
+/// is, and the ids lie beside them.
 fn existing(file: &Path) -> Result<PathBuf, DemoError> {
-    file.canonicalize().map_err(|e| DemoError::Usage(format!("{}: {e}", file.display())))
+    let path = std::fs::metadata(file).and_then(|_| std::path::absolute(file));
+    path.map_err(|e| DemoError::Usage(format!("{}: {e}", file.display())))
 }
 
 fn format_of(party: Party, path: &Path, columns: &Columns<'_>) -> Result<Format, DemoError> {

@@ -102,8 +102,17 @@ async fn train(pair: &Pair, spec: &JobSpec) -> Result<Report, DemoError> {
     }
 }
 
+/// The nodes' logs, where they can say more than the error: not for mistakes in the data or the
+/// settings.
 fn show_logs(pair: &Pair, error: &DemoError) {
-    if matches!(error, DemoError::Interrupted) {
+    let told = match error {
+        DemoError::Interrupted | DemoError::Cancelled | DemoError::Usage(_) => true,
+        DemoError::Job(failure) => {
+            !["bug.", "io.", "node.", "peer."].iter().any(|family| failure.code.starts_with(family))
+        }
+        DemoError::Harness(_) | DemoError::Client(_) => false,
+    };
+    if told {
         return;
     }
     for party in [Party::A, Party::B] {
