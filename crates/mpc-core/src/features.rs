@@ -184,7 +184,7 @@ fn take_sparse(
                 let (j, v) = (indices[e], values[e]);
                 // A column that training has never seen has weight zero.
                 let Some(dense) = dense.get_mut(j as usize) else { continue };
-                if v.abs() * f64::from(1 << FEATURE_BITS) >= MAX_FIXED {
+                if round_fixed(v).abs() * f64::from(1 << FEATURE_BITS) >= MAX_FIXED {
                     return Err(FeatureError::TooLarge { column: j as usize + 1 });
                 }
                 *dense |= v != 1.0;
@@ -194,18 +194,26 @@ fn take_sparse(
         }
         Ok(out)
     };
-    let mut train = pick(train, train_rows)?;
-    let mut test = pick(test, test_rows)?;
-    for rows in [&mut train, &mut test] {
-        for (j, v) in rows.indices.iter().zip(&mut rows.values) {
-            if dense[*j as usize] {
-                *v = round_fixed(*v);
-            }
-        }
-    }
+    let (train, test) = (pick(train, train_rows)?, pick(test, test_rows)?);
     let dense: Arc<[bool]> = dense.into();
+    let (train, test) = (round_dense(train, &dense), round_dense(test, &dense));
     let bounds = public_bounds(columns, &dense, false, &train, &test);
     Ok(Prepared { columns, dense, train, test, bounds, warnings: Vec::new() })
+}
+
+/// Rounds the values of dense columns to fixed point. What is nearest to zero is no entry any more.
+fn round_dense(rows: Rows, dense: &[bool]) -> Rows {
+    if !dense.contains(&true) {
+        return rows;
+    }
+    let mut out = Rows::with_capacity(rows.len());
+    for i in 0..rows.len() {
+        for (j, v) in rows.row(i) {
+            out.push(j, if dense[j as usize] { round_fixed(v) } else { v });
+        }
+        out.end_row();
+    }
+    out
 }
 
 /// The nearest multiple of 2^−8.
@@ -244,4 +252,54 @@ fn public_bounds(
 /// ⌈log2 v⌉, 0 for v ≤ 1.
 pub fn ceil_log2(v: f64) -> u8 {
     if v <= 1.0 { 0 } else { libm::ceil(libm::log2(v)) as u8 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sparse(values: &[f64]) -> Table {
+        Table {
+            ids: (0..values.len()).map(|i| i.to_string()).collect(),
+            features: Features::Sparse {
+                columns: 2,
+                indptr: (0..=values.len()).collect(),
+                indices: vec![1; values.len()],
+                values: values.to_vec(),
+            },
+            labels: None,
+        }
+    }
+
+    /// The matrix of a batch takes no zeros and nothing from 2^20 on.
+    #[test]
+    fn values_at_both_ends_of_fixed_point_are_dropped_rounded_or_refused() {
+        let smallest = 1.0 / 256.0;
+        let values = [1e-9, -0.001, smallest * 0.51, -smallest * 1.4, 4095.99, 1.0];
+        let table = sparse(&values);
+        let rows: Vec<usize> = (0..values.len()).collect();
+        let prepared = prepare(&table, &rows, &table, &rows).unwrap();
+        for found in [&prepared.train, &prepared.test] {
+            assert_eq!(found.values, [smallest, -smallest, 4095.98828125, 1.0]);
+            assert_eq!(found.indptr, [0, 0, 0, 1, 2, 3, 4]);
+            assert_eq!(found.indices, [1; 4]);
+        }
+        for value in [4095.999, -4096.0, 1e300] {
+            let wide = sparse(&[1.0, value]);
+            for (train, test) in [(&wide, &table), (&table, &wide)] {
+                let refused = prepare(train, &[0, 1], test, &[0, 1]).unwrap_err();
+                assert_eq!(refused, FeatureError::TooLarge { column: 2 }, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_column_of_ones_is_an_indicator_and_stays_exact() {
+        let ones = sparse(&[1.0; 3]);
+        let prepared = prepare(&ones, &[0, 2], &ones, &[1]).unwrap();
+        assert_eq!(*prepared.dense, [false, false]);
+        assert_eq!((prepared.train.values, prepared.test.values), (vec![1.0; 2], vec![1.0]));
+        let mixed = prepare(&ones, &[0, 2], &sparse(&[0.5]), &[0]).unwrap();
+        assert_eq!(*mixed.dense, [false, true]);
+    }
 }
