@@ -114,6 +114,15 @@ impl NodeProcess {
         Err(HarnessError::Node { name: self.name.clone(), what, log: self.log_tail(20) })
     }
 
+    /// Freezes it (SIGSTOP): its connections stay, but nothing answers.
+    ///
+    /// # Errors
+    /// [`HarnessError::Io`] if the system refuses.
+    pub fn freeze(&self) -> Result<(), HarnessError> {
+        kill_process(Pid::from_child(&self.child), Signal::STOP)
+            .map_err(|e| HarnessError::io(format!("cannot freeze node {}", self.name))(e.into()))
+    }
+
     /// Kills it (SIGKILL) and waits for its end.
     ///
     /// # Errors

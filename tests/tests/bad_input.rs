@@ -12,7 +12,7 @@ use std::{
 
 use caesar_client::{Client, JobSpec, JobState, Side};
 use caesar_e2e::{Dataset, Format, Pair, PairPlan, Party, synthetic};
-use common::{Good, SEED, TRAIN, csv, failure, node_binary, quick_job, run};
+use common::{Good, JOB_LIMIT, SEED, TRAIN, csv, failure, node_binary, quick_job, run};
 
 /// One wrong file or setting.
 struct Case {
@@ -94,6 +94,7 @@ impl Workshop<'_> {
     fn libsvm_case(
         &mut self,
         name: &'static str,
+        party: Party,
         rows: &str,
         ids: &str,
         code: &'static str,
@@ -101,9 +102,9 @@ impl Workshop<'_> {
     ) {
         let path = self.write(&format!("{name}.svm"), rows);
         let ids = self.write(&format!("{name}.ids"), ids);
-        let dataset = Some(Dataset::new(Party::A, name, &path, Format::Libsvm { ids }));
+        let dataset = Some(Dataset::new(party, name, &path, Format::Libsvm { ids }));
         let place = Place::Train;
-        self.cases.push(Case { name, party: Party::A, place, dataset, code, says });
+        self.cases.push(Case { name, party, place, dataset, code, says });
     }
 }
 
@@ -122,7 +123,7 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
     let at = &["line 8", "a1"];
     shop.csv_case("nan", A, Place::Train, cell(7, 2, "nan"), number, at);
     shop.csv_case("infinite", A, Place::Train, cell(7, 2, "-inf"), number, at);
-    shop.csv_case("text", A, Place::Train, cell(7, 2, "many"), number, at);
+    shop.csv_case("text", A, Place::Train, cell(7, 2, "4242 EUR"), number, at);
     shop.csv_case("blank", A, Place::Train, cell(7, 2, ""), number, at);
     shop.csv_case(
         "nan-b",
@@ -133,7 +134,7 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
         &["nan-b.csv", "line 4", "b0"],
     );
     let binary = "data.label_not_binary";
-    shop.csv_case("label-2", B, Place::Train, cell(5, 1, "2"), binary, &["line 6", "\"y\""]);
+    shop.csv_case("label-2", B, Place::Train, cell(5, 1, "4242"), binary, &["line 6", "\"y\""]);
 
     let twice = |rows: &mut Vec<Vec<String>>| rows[9][0] = rows[4][0].clone();
     let again = &["1 ids", "line 10", "line 5"];
@@ -143,6 +144,10 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
 
     let only_ids = |rows: &mut Vec<Vec<String>>| rows.iter_mut().for_each(|row| row.truncate(1));
     shop.csv_case("no-columns", A, Place::Train, only_ids, "data.no_columns", &["no-columns.csv"]);
+    let fewer = |rows: &mut Vec<Vec<String>>| rows.iter_mut().for_each(|row| row.truncate(4));
+    let missing = "data.columns_differ";
+    shop.csv_case("fewer", A, Place::Test, fewer, missing, &["fewer.csv", "\"a3\"", "train_a.csv"]);
+    shop.csv_case("fewer-b", B, Place::Train, fewer, missing, &["fewer-b.csv", "\"b2\""]);
     let header = |rows: &mut Vec<Vec<String>>| rows.truncate(1);
     shop.csv_case("no-rows", B, Place::Train, header, "data.empty", &["no-rows.csv"]);
 
@@ -159,11 +164,35 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
     shop.csv_case("one-class-test", B, Place::Test, negative, "train.single_class", &[]);
 
     let ids = "p\nq\nr\n";
-    shop.libsvm_case("index-0", "0 1:1\n0 0:1\n0\n", ids, "data.libsvm_index_zero", &["line 2"]);
-    shop.libsvm_case("unsorted", "0 1:1\n0\n0 3:1 2:1\n", ids, "data.libsvm_unsorted", &["line 3"]);
-    shop.libsvm_case("no-entry", "0 1:1\n0 x\n0\n", ids, "data.libsvm_syntax", &["line 2"]);
+    shop.libsvm_case("index-0", A, "0 1:1\n0 0:1\n0\n", ids, "data.libsvm_index_zero", &["line 2"]);
+    shop.libsvm_case(
+        "unsorted",
+        A,
+        "0 1:1\n0\n0 3:1 2:1\n",
+        ids,
+        "data.libsvm_unsorted",
+        &["line 3"],
+    );
+    shop.libsvm_case("no-entry", A, "0 1:1\n0 x\n0\n", ids, "data.libsvm_syntax", &["line 2"]);
     let lengths = &["3 ids", "2 rows"];
-    shop.libsvm_case("short", "0 1:1\n0 2:1\n", ids, "data.ids_length", lengths);
+    shop.libsvm_case("short", A, "0 1:1\n0 2:1\n", ids, "data.ids_length", lengths);
+    shop.libsvm_case("number", A, "0 1:1\n0 2:4242x\n0\n", ids, number, &["line 2", "\"2\""]);
+    shop.libsvm_case("all-zero", A, "0\n0\n0\n", ids, "data.no_columns", &["all-zero.svm"]);
+    shop.libsvm_case("svm-label", B, "1 1:1\n4242 1:1\n-1\n", ids, binary, &["line 2"]);
+    shop.libsvm_case("svm-index-b", B, "1 0:1\n", "p\n", "data.libsvm_index_zero", &["line 1"]);
+    let twice = "p\nq\np\n";
+    shop.libsvm_case(
+        "svm-twice",
+        A,
+        "0 1:1\n0\n0\n",
+        twice,
+        "data.duplicate_ids",
+        &["svm-twice.ids"],
+    );
+    let blank = "p\n\nr\n";
+    shop.libsvm_case("svm-no-id", A, "0 1:1\n0\n0\n", blank, "data.empty_id", &["line 2"]);
+    let kinds = &["svm-mixed.svm", "test_a.csv"];
+    shop.libsvm_case("svm-mixed", A, "0 1:1\n0\n0\n", ids, "data.formats_differ", kinds);
 
     let none = Case {
         name: "unknown-a",
@@ -201,7 +230,12 @@ fn job_of(case: &Case) -> JobSpec {
 }
 
 /// Runs one wrong job; returns what is wrong with how it ended.
-async fn check(case: &Case, bank: &Client, platform: &Client) -> Result<(), String> {
+async fn check(
+    case: &Case,
+    secrets: &[String],
+    bank: &Client,
+    platform: &Client,
+) -> Result<(), String> {
     let start = Instant::now();
     let job = run(bank, &job_of(case)).await;
     let Some(failure) = &job.failure else { return Err(format!("the job is {}", job.state)) };
@@ -222,18 +256,25 @@ async fn check(case: &Case, bank: &Client, platform: &Client) -> Result<(), Stri
     if start.elapsed() > Duration::from_secs(60) {
         return Err(format!("{failure}: took {:?}", start.elapsed()));
     }
-    // A knows the job too, unless B found the mistake before it offered the job.
-    let known = platform.list().await.map_err(|e| e.to_string())?;
-    match known.iter().find(|other| other.id == job.id) {
-        Some(other) if other.state != JobState::Failed => {
-            Err(format!("A's node says that the job is {}", other.state))
-        }
-        Some(other) if other.failure.as_ref().map(|f| &f.code) != Some(&failure.code) => {
-            Err(format!("A's node says {:?}", other.failure))
-        }
-        None if case.party == Party::A => Err("A's node does not know the job".to_owned()),
-        _ => Ok(()),
+    let text = format!("{failure} {}", failure.hint);
+    if let Some(secret) = secrets.iter().find(|secret| text.contains(secret.as_str())) {
+        return Err(format!("{failure}: shows {secret:?}"));
     }
+    // A's operator is told the same.
+    let at_a = tokio::time::timeout(JOB_LIMIT, platform.wait(&job.id)).await;
+    let at_a = at_a.map_err(|_| "the job does not end at A")?.map_err(|e| e.to_string())?;
+    if at_a.state != JobState::Failed || at_a.failure != job.failure {
+        return Err(format!("A's node says {} {:?}", at_a.state, at_a.failure));
+    }
+    Ok(())
+}
+
+/// Ids and cells that no error and no log may show.
+fn secrets(good: &Good) -> Vec<String> {
+    let files = [&good.train.a, &good.train.b, &good.test.a, &good.test.b];
+    let texts = files.map(|file| fs::read_to_string(file).unwrap());
+    let ids = texts.iter().flat_map(|text| text.lines().skip(1)).map(|l| l.split(',').next());
+    ids.flatten().map(str::to_owned).chain(["4242".to_owned()]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,9 +292,10 @@ async fn every_wrong_data_set_is_named_and_both_nodes_live_on() {
     let bank = pair.client(Party::B).await.unwrap();
     let platform = pair.client(Party::A).await.unwrap();
 
+    let secrets = secrets(&good);
     let mut wrong = Vec::new();
     for case in &cases {
-        if let Err(problem) = check(case, &bank, &platform).await {
+        if let Err(problem) = check(case, &secrets, &bank, &platform).await {
             wrong.push(format!("{}: {problem}", case.name));
         }
     }
@@ -272,44 +314,78 @@ async fn every_wrong_data_set_is_named_and_both_nodes_live_on() {
     }
     let job = run(&bank, &quick_job("good")).await;
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.failure);
+    for party in [Party::A, Party::B] {
+        let log = pair.node(party).log_tail(usize::MAX);
+        assert!(log.contains("data.not_numeric"), "{log}");
+        let shown = secrets.iter().find(|secret| log.contains(secret.as_str()));
+        assert_eq!(shown, None, "{log}");
+    }
     pair.stop().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn settings_that_do_not_fit_the_bounds_are_refused_with_the_setting_to_change() {
+async fn settings_that_do_not_fit_are_refused_at_both_sides_with_the_setting_to_change() {
     let folder = tempfile::tempdir().unwrap();
     let good = Good::write(folder.path(), 256, 128);
-    let plan = PairPlan::new(node_binary(), good.catalogue(Party::A), good.catalogue(Party::B));
+    let few = synthetic::write_dense(folder.path(), "few", 40, SEED + 2).unwrap();
+    let catalogue = |party: Party| {
+        let file = if party == Party::A { &few.a } else { &few.b };
+        let few = Dataset::new(party, "few", file, csv(party, "id", "y"));
+        good.catalogue(party).into_iter().chain([few]).collect()
+    };
+    let plan = PairPlan::new(node_binary(), catalogue(Party::A), catalogue(Party::B));
     let pair = Pair::start(&plan).unwrap();
     let bank = pair.client(Party::B).await.unwrap();
+    let platform = pair.client(Party::A).await.unwrap();
 
-    let mut strong_decay = quick_job("decay");
-    // Weight decay is kept as a public scalar, and that is budgeted.
-    (strong_decay.training.l2, strong_decay.training.epochs) = (Some(2.0), Some(100));
-    let job = run(&bank, &strong_decay).await;
-    let decay = failure(&job);
-    assert_eq!(decay.code, "bounds.does_not_fit", "{decay}");
-    let text = format!("{} {}", decay.message, decay.hint);
-    let settings = ["epochs", "learning_rate", "batch_size", "l2", "modulus_bits"];
-    assert!(settings.iter().any(|setting| text.contains(setting)), "{text}");
-
-    let mut huge_batch = quick_job("batch");
-    huge_batch.training.batch_size = Some(100_000);
-    let job = run_or_refused(&bank, &huge_batch).await;
-    assert!(job.contains("batch_size"), "{job}");
-    pair.stop().unwrap();
-}
-
-/// The text of the refusal, whether at submission or later.
-async fn run_or_refused(client: &Client, spec: &JobSpec) -> String {
-    match client.submit(spec).await {
-        Err(error) => format!("{error} {}", error.hint()),
-        Ok(_) => {
-            let job = run(client, spec).await;
-            let failure = failure(&job);
-            format!("{failure} {}", failure.hint)
+    type Change = fn(&mut JobSpec);
+    let cases: [(&str, Change, &str, &[&str]); 4] = [
+        // Weight decay is kept as a public scalar, and that is budgeted.
+        (
+            "decay",
+            |s| (s.training.l2, s.training.epochs) = (Some(2.0), Some(100)),
+            "bounds.does_not_fit",
+            &["l2"],
+        ),
+        (
+            "batch",
+            |s| s.training.batch_size = Some(60_000),
+            "bounds.too_few_rows",
+            &["256", "60000", "batch_size"],
+        ),
+        ("rows", |s| s.data.train_a = "few".to_owned(), "psi.empty_intersection", &["training"]),
+        (
+            "test-rows",
+            |s| (s.data.test_a, s.data.test_b) = ("few".to_owned(), "few".to_owned()),
+            "bounds.too_few_test_rows",
+            &["40", "50"],
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, change, code, says) in cases {
+        let mut spec = quick_job(name);
+        change(&mut spec);
+        let job = run(&bank, &spec).await;
+        let refused = failure(&job);
+        let text = format!("{} {}", refused.message, refused.hint);
+        let at_a = platform.wait(&job.id).await.unwrap();
+        if refused.code != code
+            || refused.hint.is_empty()
+            || at_a.failure != job.failure
+            || says.iter().any(|part| !text.contains(part))
+        {
+            wrong.push(format!("{name}: {refused:?}, at A {:?}", at_a.failure));
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // What needs no data to be seen is refused at once.
+    let mut huge = quick_job("huge");
+    huge.training.learning_rate = Some(1e12);
+    let error = bank.submit(&huge).await.unwrap_err();
+    assert_eq!((error.code(), error.side()), ("job.spec", Side::Client), "{error}");
+    assert!(error.to_string().contains("training.learning_rate"), "{error}");
+    pair.stop().unwrap();
 }
 
 /// Not a test of the node: if this fails, the others test nothing.

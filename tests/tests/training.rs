@@ -3,17 +3,9 @@
 
 mod common;
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::{SocketAddr, TcpStream},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
-
 use caesar_client::{JobState, Report};
 use caesar_e2e::{Pair, PairPlan, Party};
 use common::{Good, node_binary, quick_job, run};
-use rustix::process::{Pid, Signal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_ways_of_connecting_end_in_a_sane_report() {
@@ -76,103 +68,4 @@ fn check(good: &Good, report: &Report) {
     assert!(report.seconds_train > 0.0, "{report:?}");
     assert!(phases + report.seconds_eval <= report.seconds_total + 1.0, "{report:?}");
     assert!(!report.kernel.is_empty());
-}
-
-/// `demo` with the good data of a folder.
-fn demo(good: &Good) -> Command {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"));
-    demo.arg("--party-a").arg(&good.train.a).arg("--party-b").arg(&good.train.b);
-    demo.arg("--test-a").arg(&good.test.a).arg("--test-b").arg(&good.test.b);
-    demo
-}
-
-/// The two addresses that the demo's nodes had; nobody may listen there any more.
-fn expect_nodes_gone(stderr: &str) {
-    let addresses: Vec<SocketAddr> = stderr
-        .lines()
-        .filter_map(|line| line.split_once(" listens on "))
-        .map(|(_, address)| address.parse().unwrap())
-        .collect();
-    assert_eq!(addresses.len(), 2, "{stderr}");
-    for address in addresses {
-        assert!(TcpStream::connect(address).is_err(), "a node is left on {address}");
-    }
-}
-
-#[test]
-fn the_demo_takes_files_prints_a_table_and_writes_json() {
-    let folder = tempfile::tempdir().unwrap();
-    let good = Good::write(folder.path(), 600, 400);
-    let json = folder.path().join("out.json");
-    let output = demo(&good)
-        // A node that is given is not built, and not announced.
-        .env_remove("CAESAR_NODE_BINARY")
-        .args(["--modulus-bits", "2048", "--epochs", "2", "--json"])
-        .arg(&json)
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    for part in ["bank alone", "joint", "lift", "ciphertexts", "training"] {
-        assert!(stdout.contains(part), "{part:?} is missing in\n{stdout}");
-    }
-    for part in ["building caesar-node", "ETA"] {
-        assert!(stderr.contains(part), "{part:?} is missing in\n{stderr}");
-    }
-    expect_nodes_gone(&stderr);
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
-    assert_eq!(report["intersection_sha256_train"], good.train.common_sha256.as_str());
-    assert_eq!(report["rows_a"], good.train.rows_a);
-    assert_eq!(report["epochs"], 2);
-}
-
-#[test]
-fn a_demo_that_cannot_work_says_why_and_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let good = Good::write(folder.path(), 100, 100);
-    let run = |args: &[&str]| {
-        let output = demo(&good).args(args).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
-    let (code, stderr) = run(&["--label", "nonesuch"]);
-    assert_eq!(code, Some(1), "{stderr}");
-    for part in ["data.missing_label_column", "nonesuch", "who must act: B", "log of bank"] {
-        assert!(stderr.contains(part), "{part:?} is missing in\n{stderr}");
-    }
-    expect_nodes_gone(&stderr);
-    let (code, stderr) = run(&["--modulus-bits", "1024"]);
-    assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("2048 or 3072"), "{stderr}");
-    let (code, stderr) = run(&["--json", "no/such/folder/out.json"]);
-    assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("no/such/folder"), "{stderr}");
-}
-
-#[test]
-fn ctrl_c_stops_the_demo_and_both_nodes() {
-    let folder = tempfile::tempdir().unwrap();
-    let good = Good::write(folder.path(), 600, 400);
-    let mut child = demo(&good)
-        .args(["--modulus-bits", "2048", "--epochs", "200", "--learning-rate", "0.01"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let mut stderr = String::new();
-    // Not before the job runs.
-    for line in lines.by_ref() {
-        stderr += &(line.clone() + "\n");
-        if line.starts_with("running") {
-            break;
-        }
-    }
-    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let start = Instant::now();
-    stderr.extend(lines.map(|line| line + "\n"));
-    let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(130), "{stderr}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    expect_nodes_gone(&stderr);
 }
