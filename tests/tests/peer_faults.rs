@@ -83,17 +83,21 @@ async fn a_peer_with_another_certificate_is_no_peer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_killed_while_training_ends_the_job_at_the_other_side() {
+async fn a_peer_that_dies_or_freezes_while_training_ends_the_job_at_the_other_side() {
     let folder = tempfile::tempdir().unwrap();
     let good = Good::write(folder.path(), 600, 128);
-    for victim in [Party::A, Party::B] {
+    for (victim, freezes) in [(Party::A, false), (Party::B, false), (Party::A, true)] {
         let mut pair = Pair::start(&plan(&good)).unwrap();
         let bank = pair.client(Party::B).await.unwrap();
         let platform = pair.client(Party::A).await.unwrap();
         let id = bank.submit(&long_job()).await.unwrap().id;
         until_training(&bank, &id).await;
 
-        pair.node_mut(victim).kill().unwrap();
+        if freezes {
+            pair.node(victim).freeze().unwrap();
+        } else {
+            pair.node_mut(victim).kill().unwrap();
+        }
         let start = Instant::now();
         let survivor = if victim == Party::A { &bank } else { &platform };
         let ended = tokio::time::timeout(PEER_TIMEOUT * 3, survivor.wait(&id)).await;
@@ -101,9 +105,45 @@ async fn a_peer_killed_while_training_ends_the_job_at_the_other_side() {
         let lost = failure(&job);
         assert_eq!(lost.code, "peer.lost", "{lost}");
         assert_eq!(lost.side, if victim == Party::A { Side::A } else { Side::B }, "{lost}");
+        assert!(lost.message.contains(&format!("`{}`", victim.name())), "{lost}");
         assert!(!lost.step.is_empty(), "{lost}");
+        assert!(!lost.hint.is_empty(), "{lost}");
         assert!(start.elapsed() < PEER_TIMEOUT * 3, "{:?}", start.elapsed());
         assert!(pair.node_mut(victim.other()).is_running());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_told_to_stop_ends_its_job_at_both_sides_and_exits_with_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = Good::write(folder.path(), 600, 128);
+    for stopped in [Party::A, Party::B] {
+        let mut plan = plan(&good);
+        // Only the side that connects can be started again: the other's port would change.
+        plan.connector = stopped;
+        let mut pair = Pair::start(&plan).unwrap();
+        let bank = pair.client(Party::B).await.unwrap();
+        let id = bank.submit(&long_job()).await.unwrap().id;
+        until_training(&bank, &id).await;
+
+        let start = Instant::now();
+        let status = pair.node_mut(stopped).stop(Duration::from_secs(10)).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert_eq!(status.code(), Some(0));
+        let log = pair.node(stopped).log_tail(usize::MAX);
+        assert!(log.contains("node stopped") && !log.contains("panic"), "{log}");
+
+        let other = pair.client(stopped.other()).await.unwrap();
+        let ended = tokio::time::timeout(PEER_TIMEOUT, other.wait(&id)).await;
+        let job = ended.expect("the job ends at the other side at once").unwrap();
+        let shutdown = failure(&job);
+        assert_eq!(shutdown.code, "node.shutdown", "{shutdown}");
+        assert!(!shutdown.step.is_empty() && !shutdown.hint.is_empty(), "{shutdown}");
+
+        pair.restart(stopped).unwrap();
+        let again = pair.client(stopped).await.unwrap().get(&id).await.unwrap();
+        assert_eq!(again.failure, job.failure);
+        pair.stop().unwrap();
     }
 }
 
