@@ -103,11 +103,11 @@ impl Engine for ProtocolEngine {
 }
 
 /// A fresh generator for one attempt; its state is never written anywhere.
-fn generator() -> Result<ChaCha20Rng, Failure> {
+pub(super) fn generator() -> Result<ChaCha20Rng, Failure> {
     ChaCha20Rng::try_from_rng(&mut SysRng).map_err(|_| Failure::bug("random numbers"))
 }
 
-fn run(context: &Context) -> Run {
+pub(super) fn run(context: &Context) -> Run {
     Run {
         job: *context.job.as_bytes(),
         attempt: context.attempt,
@@ -117,7 +117,7 @@ fn run(context: &Context) -> Run {
     }
 }
 
-fn failure(error: &SessionError, own: Role) -> Failure {
+pub(super) fn failure(error: &SessionError, own: Role) -> Failure {
     if let SessionError::Bug { what, .. } = error {
         // The place is ours to know, not the peer's.
         tracing::error!("internal error of the protocol: {what}");
@@ -182,7 +182,7 @@ fn deciles(metrics: &Metrics) -> Vec<DecileRow> {
 }
 
 /// The node's link under `mpc-core`'s name.
-struct EngineLink(JobLink);
+pub(super) struct EngineLink(pub(super) JobLink);
 
 impl session::Link for EngineLink {
     fn send(&mut self, step: Step, body: Vec<u8>) -> Result<(), LinkError> {

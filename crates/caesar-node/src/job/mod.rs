@@ -4,6 +4,8 @@
 mod control;
 mod coordinator;
 mod engine;
+#[cfg(test)]
+mod hostile;
 mod id;
 mod live;
 mod load;
