@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 use super::text::{clean, describe_progress};
-use crate::{Job, Report};
+use crate::{Job, Progress, Report};
 
 fn table(header: &[&str], numbers_from: usize) -> Table {
     let mut table = Table::new();
@@ -57,7 +57,11 @@ pub fn status_table(job: &Job) -> String {
     let names = |train, test| format!("train {}, test {}", clean(train), clean(test));
     table.add_row(["data at A", &names(&data.train_a, &data.test_a)]);
     table.add_row(["data at B", &names(&data.train_b, &data.test_b)]);
-    table.add_row(["progress", &describe_progress(&job.progress)]);
+    // What has ended waits for nothing.
+    let (eta, waiting) = (job.progress.eta, job.progress.waiting);
+    let (eta, waiting) = if job.state.has_ended() { (None, None) } else { (eta, waiting) };
+    let progress = Progress { eta, waiting, ..job.progress.clone() };
+    table.add_row(["progress", &describe_progress(&progress)]);
     table.to_string()
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs::File};
 
-use super::{Config, ConfigError, setting};
+use super::{Config, ConfigError, Format, Role, setting};
 
 /// Opens what the configuration points to and describes it. Reads no rows.
 ///
@@ -43,16 +43,18 @@ pub fn summary(config: &Config) -> Result<String, ConfigError> {
         line(format!("certificate   {identity} sha256 {fingerprint}"));
     }
     for dataset in &config.datasets {
-        let peers = match dataset.allow_peers.as_slice() {
-            [] => "no peer".to_owned(),
-            some => some.join(", "),
+        let format = match dataset.format {
+            Format::Csv => "CSV",
+            Format::Libsvm => "libsvm",
         };
-        line(format!(
-            "data set      {} ({:?}, {}), open to {peers}",
-            dataset.name,
-            dataset.format,
-            dataset.path.display()
-        ));
+        // Only A's data is asked for by its peer.
+        let open = match (config.role, dataset.allow_peers.as_slice()) {
+            (Role::A, []) => ", open to no peer: jobs cannot use it".to_owned(),
+            (Role::A, some) => format!(", open to {}", some.join(", ")),
+            (Role::B, _) => String::new(),
+        };
+        let path = dataset.path.display();
+        line(format!("data set      {} ({format}, {path}){open}", dataset.name));
     }
     Ok(out)
 }

@@ -65,7 +65,9 @@ impl<'a> Work<'a> {
 
     pub(crate) fn setup(&mut self, step: Step) {
         self.done = self.psi;
-        self.report(Phase::Setup, step, 0, (0, 0), 0.0);
+        // Nearly all of the set-up is the search for the primes of the keys.
+        let part = if step == Step::BaseOt { 0.9 * cost::SETUP } else { 0.0 };
+        self.report(Phase::Setup, step, 0, (0, 0), part);
     }
 
     pub(crate) fn train(&mut self, step: Step, iteration: u32, batch: usize) {
