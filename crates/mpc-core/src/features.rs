@@ -1,7 +1,7 @@
 //! From a table and its rows in the intersection to fixed-point rows: scaling, clipping,
 //! indicators, public bounds.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
@@ -33,8 +33,8 @@ pub enum FeatureError {
     },
 }
 
-/// Rows of one party in compressed sparse form.
-#[derive(Clone, Debug, PartialEq)]
+/// Rows of one party in compressed sparse form. `Debug` shows their number only.
+#[derive(Clone, PartialEq)]
 pub struct Rows {
     /// Row i has the entries `indptr[i]..indptr[i + 1]`.
     pub indptr: Vec<usize>,
@@ -71,6 +71,12 @@ impl Rows {
     pub fn row(&self, i: usize) -> impl Iterator<Item = (u32, f64)> + '_ {
         let range = self.indptr[i]..self.indptr[i + 1];
         self.indices[range.clone()].iter().copied().zip(self.values[range].iter().copied())
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rows({} rows, ..)", self.len())
     }
 }
 

@@ -1,7 +1,9 @@
 //! A party's rows as they are read from its files, before alignment and scaling.
 
-/// Rows of one party: ids, features, and the label where the party is B.
-#[derive(Clone, Debug)]
+use std::fmt;
+
+/// Rows of one party: ids, features, and the label where the party is B. `Debug` shows sizes only.
+#[derive(Clone)]
 pub struct Table {
     /// One text id a row, unique and non-empty.
     pub ids: Vec<String>,
@@ -11,8 +13,8 @@ pub struct Table {
     pub labels: Option<Vec<bool>>,
 }
 
-/// Feature values, all finite.
-#[derive(Clone, Debug)]
+/// Feature values, all finite. `Debug` shows sizes only.
+#[derive(Clone)]
 pub enum Features {
     /// From a dense table. Scaled to mean 0 and standard deviation 1 on the training intersection.
     Dense {
@@ -41,5 +43,21 @@ impl Features {
             Features::Dense { names, .. } => names.len(),
             Features::Sparse { columns, .. } => *columns,
         }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table({} rows, {:?})", self.ids.len(), self.features)
+    }
+}
+
+impl fmt::Debug for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Features::Dense { .. } => "Dense",
+            Features::Sparse { .. } => "Sparse",
+        };
+        write!(f, "{kind}({} columns)", self.columns())
     }
 }

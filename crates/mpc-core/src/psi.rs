@@ -142,7 +142,6 @@ impl<'a> Opening<'a> {
 }
 
 /// The state behind [`Blinding`], [`AwaitBlinded`] and [`AwaitDoubled`].
-#[derive(Debug)]
 struct Run<'a> {
     own: Own<'a>,
     peer_ids: usize,
@@ -150,6 +149,14 @@ struct Run<'a> {
     own_doubled: Vec<Fingerprint>,
     /// Of the peer's ids, in the order received.
     peer_doubled: Vec<Fingerprint>,
+}
+
+impl fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { own, peer_ids, own_doubled, peer_doubled } = self;
+        let (sent, received, ids) = (own_doubled.len(), peer_doubled.len(), own.ids.len());
+        write!(f, "Run({own:?}, {sent} of {ids} own, {received} of {peer_ids})")
+    }
 }
 
 impl Run<'_> {

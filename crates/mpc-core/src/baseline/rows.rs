@@ -1,12 +1,14 @@
 //! Rows of numbers in compressed sparse form, and their standardisation.
 
+use std::fmt;
+
 use crate::matrix::Features;
 
 /// A matrix in compressed sparse rows, borrowed.
 ///
 /// `indptr` has one entry more than there are rows, rises, and ends at the common length of `indices`
 /// and `values`; indices are below `columns`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Csr<'a> {
     /// Number of columns.
     pub columns: usize,
@@ -48,8 +50,14 @@ impl Csr<'_> {
     }
 }
 
+impl fmt::Debug for Csr<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Csr({} x {}, ..)", self.rows(), self.columns)
+    }
+}
+
 /// A [`Csr`] that owns its entries.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct OwnedCsr {
     columns: usize,
     indptr: Vec<usize>,
@@ -95,6 +103,12 @@ impl OwnedCsr {
             self.values.push(x);
         }
         self.indptr.push(self.indices.len());
+    }
+}
+
+impl fmt::Debug for OwnedCsr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Owned{:?}", self.as_csr())
     }
 }
 

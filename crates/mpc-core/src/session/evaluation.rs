@@ -123,7 +123,9 @@ fn uniform(bound: i128, rng: &mut impl CryptoRng) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
+    use crate::{plan::PublicBounds, session::Parameters};
+    use paillier::ModulusBits;
+    use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
     #[test]
@@ -139,5 +141,68 @@ mod tests {
         let chi: f64 = counts.iter().map(|c| (c - expected).powi(2) / expected).sum();
         // 12 degrees of freedom: P(chi > 39.1) = 1e-4.
         assert!(chi < 39.1, "seed {seed}: chi square {chi}, counts {counts:?}");
+    }
+
+    /// The plan of a job on indicators, with few units in the noise, or on dense columns, with many.
+    fn plan(dense: bool) -> Plan {
+        let asked = Parameters {
+            modulus_bits: ModulusBits::B2048,
+            epochs: Some(2),
+            batch_size: Some(64),
+            learning_rate: Some(0.4),
+            l2: None,
+        };
+        let bounds = PublicBounds {
+            columns: 5,
+            dense,
+            standardised: dense,
+            column_bits: 8,
+            row_bits: 3,
+            energy_bits: 3,
+        };
+        Plan::new(&asked, [400, 400], bounds, bounds).expect("a small job fits")
+    }
+
+    /// χ² of counts against how many of −bound ..= bound fall into each of 16 classes. Exceeds 65 by
+    /// chance with probability 4·10^−8.
+    fn chi_square(counts: [u32; 16], bound: i128, class_size: impl Fn(i128) -> i128) -> f64 {
+        let draws = f64::from(counts.iter().sum::<u32>());
+        let share = |c: i128| class_size(c) as f64 / (2 * bound + 1) as f64;
+        counts
+            .iter()
+            .zip(0..)
+            .map(|(&n, c)| (f64::from(n) - draws * share(c)).powi(2) / (draws * share(c)))
+            .sum()
+    }
+
+    #[test]
+    fn opened_shares_carry_uniform_noise_of_the_stated_bound() {
+        let seed = 12;
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        for dense in [false, true] {
+            let plan = plan(dense);
+            let ring = plan.ring;
+            let bound = noise_bound(&plan);
+            let unit = plan.score_unit(plan.steps());
+            assert!(bound as f64 * unit <= NOISE && (bound + 1) as f64 * unit > NOISE);
+            assert!(bound > 100, "{bound}");
+            let shares: Vec<u128> = (0..16_000).map(|_| ring.reduce(rng.random())).collect();
+            let opened = noised(&plan, &Shares::new(ring, shares.clone()), &mut rng);
+            // Classes by size, and by the four lowest bits.
+            let (mut high, mut low) = ([0; 16], [0; 16]);
+            let width = 2 * bound + 1;
+            for (&before, &after) in shares.iter().zip(&opened.values) {
+                let noise = ring.to_signed(ring.sub(after, before));
+                assert!((-bound..=bound).contains(&noise), "{noise}, seed {seed}");
+                high[((noise + bound) * 16 / width) as usize] += 1;
+                low[noise.rem_euclid(16) as usize] += 1;
+            }
+            let below = |c: i128| (c * width + 15) / 16;
+            let high = chi_square(high, bound, |c| below(c + 1) - below(c));
+            let low = chi_square(low, bound, |r| {
+                (bound - r).div_euclid(16) - (-bound - 1 - r).div_euclid(16)
+            });
+            assert!(high < 65.0 && low < 65.0, "χ² = {high}, {low}, dense {dense}, seed {seed}");
+        }
     }
 }

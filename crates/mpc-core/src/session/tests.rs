@@ -34,7 +34,9 @@ use crate::{
 };
 use paillier::ModulusBits;
 
+mod agreement;
 mod real_data;
+mod secrecy;
 mod vectors;
 
 const TIMEOUT: Duration = Duration::from_secs(600);

@@ -4,4 +4,5 @@ mod operations;
 mod products;
 mod proof;
 mod randomness;
+mod secrecy;
 mod vectors;
