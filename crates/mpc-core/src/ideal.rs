@@ -70,12 +70,15 @@ impl<'a> IdealTrainer<'a> {
                 match self.activation {
                     Activation::Series => {
                         let a = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
+                        let shares = [a, ring.sub(z, a)];
+                        let product = rng.next_u64();
                         negated_error(
                             self.plan,
                             period_bits,
                             &series,
                             gain,
-                            [a, ring.sub(z, a)],
+                            shares,
+                            product,
                             labels[i],
                         )
                     }
@@ -106,13 +109,18 @@ impl<'a> IdealTrainer<'a> {
     }
 }
 
-/// The negated error of one row in units of the weights, from shares of its score.
+/// The negated error of one row in units of the weights, from shares of its score and the low bits of
+/// A's share of the sum of products, uniform both.
+///
+/// A rounds its share of the sum down, B rounds up: with v = 2^t·k + r and α the low t bits of A's
+/// share that is k + 1 if α < r and k otherwise.
 pub fn negated_error(
     plan: &Plan,
     period_bits: u32,
     series: &ErrorSeries,
     gain: f64,
     shares: [u128; 2],
+    product: u64,
     label: bool,
 ) -> i128 {
     let (mut xs, mut ys) = (Vec::new(), Vec::new());
@@ -120,7 +128,8 @@ pub fn negated_error(
     let unit = libm::ldexp(gain, TRUNCATED_BITS as i32);
     let constant = label_operands(shares[1], period_bits, series, label, unit, &mut ys);
     let products = xs.iter().zip(&ys).map(|(&x, &y)| i128::from(x) * i128::from(y)).sum::<i128>();
-    (constant + products) >> TRUNCATED_BITS
+    let alpha = i128::from(product % (1 << TRUNCATED_BITS));
+    (constant + products + ((1 << TRUNCATED_BITS) - 1 - alpha)) >> TRUNCATED_BITS
 }
 
 /// Integer scores of rows modulo 2^L.

@@ -21,7 +21,7 @@ impl SeriesShape {
     pub const SHORT: Self = Self { harmonics: 7, period: 48.0, window: (-10.0, 34.0) };
     /// For large steps, whose scores overshoot the short window on the wrong side and would then
     /// be pushed further (docs/adr/0003): coarser near zero, safe to −40 and 80.
-    pub const LONG: Self = Self { harmonics: 10, period: 128.0, window: (-40.0, 80.0) };
+    pub const LONG: Self = Self { harmonics: 20, period: 128.0, window: (-40.0, 80.0) };
 }
 
 /// Periods below this one are refused: the window would be shorter than ordinary scores.
@@ -164,7 +164,7 @@ mod tests {
             (SeriesShape::SHORT, 34.0, 0.03),
             (SeriesShape::SHORT, 48.0, 0.04),
             (SeriesShape::SHORT, 68.0, 0.08),
-            (SeriesShape::LONG, 128.0, 0.12),
+            (SeriesShape::LONG, 128.0, 0.05),
         ] {
             let s = ErrorSeries::fit(&shape, period);
             let stretch = period / shape.period;

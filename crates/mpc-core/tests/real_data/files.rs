@@ -51,10 +51,20 @@ fn read(path: &Path) -> String {
     text
 }
 
+/// The names of a header, which may be quoted.
+fn header(line: &str) -> Vec<String> {
+    let mut quoted = false;
+    let fields = line.split(|c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    fields.map(str::to_owned).collect()
+}
+
 /// `id[,y],features`, numbers without quotes.
 fn dense(text: &str) -> Table {
     let mut lines = text.lines();
-    let mut names: Vec<String> = lines.next().unwrap().split(',').map(str::to_owned).collect();
+    let mut names = header(lines.next().unwrap());
     assert_eq!(names.remove(0), "id");
     let has_label = names[0] == "y";
     if has_label {
