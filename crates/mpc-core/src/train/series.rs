@@ -20,8 +20,8 @@ impl SeriesShape {
     /// For ordinary steps: scores that are wrong by at most 10 and right by at most 34.
     pub const SHORT: Self = Self { harmonics: 7, period: 48.0, window: (-10.0, 34.0) };
     /// For large steps, whose scores overshoot the short window on the wrong side and would then
-    /// be pushed further (docs/adr/0003): coarser near zero, safe to −40 and 80.
-    pub const LONG: Self = Self { harmonics: 20, period: 128.0, window: (-40.0, 80.0) };
+    /// be pushed further (docs/adr/0003): safe to −44 and 60, for three times the products.
+    pub const LONG: Self = Self { harmonics: 20, period: 128.0, window: (-44.0, 60.0) };
 }
 
 /// Periods below this one are refused: the window would be shorter than ordinary scores.
