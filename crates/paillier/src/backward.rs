@@ -67,7 +67,7 @@ fn multiply_columns(
     placed.sort_unstable();
     let stride = kernel.stride();
     // Small chunks, because columns are met unequally often.
-    let size = kernel::chunk(words.len() / stride).div_ceil(8);
+    let size = kernel::chunk(kernel, words.len() / stride).div_ceil(8);
     words.par_chunks_mut(size * stride).enumerate().for_each(|(chunk, words)| {
         let first = chunk * size;
         let from = placed.partition_point(|&(place, _)| (place as usize) < first);
@@ -112,7 +112,8 @@ fn dense_updates(errors: &Ciphertexts, mut entries: Vec<(u32, u32, i32)>) -> Upd
         inverses: inverses.as_ref().map_or(&[], |inverses| inverses.words.as_slice()),
     };
     let column_bytes = 8 * kernel.stride() * (positions << (width - 1)).max(1);
-    let size = kernel::chunk(columns.len()).min(8).min((BUCKET_BYTES / column_bytes).max(1));
+    let size =
+        kernel::chunk(kernel, columns.len()).min(8).min((BUCKET_BYTES / column_bytes).max(1));
     let words = columns.par_chunks(size).flat_map_iter(|columns| buckets.sum(columns)).collect();
     Updates { columns: columns.iter().map(|entries| entries[0].0).collect(), words }
 }

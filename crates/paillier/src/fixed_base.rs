@@ -6,22 +6,43 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::kernel::{self, Kernel, Residues};
+use crate::kernel::{self, Kernel, Powers, Residues};
 use crate::limbs;
 
 /// Bits a digit of the exponent. One more halves nothing but the table's size and the time of its scan
 /// double; 6 was measured best at both key sizes.
 const WINDOW: usize = 6;
 
-/// Tables for g^e: for every digit position i and digit d the power g^(d·2^(6i)), so that a power is
-/// one product a digit and no squaring.
-pub(crate) struct FixedBase {
+/// Powers of one base, computed by the kernel's tables.
+pub(crate) struct FixedBase(Box<dyn Powers>);
+
+impl FixedBase {
+    /// Tables for exponents below 2^`exponent_bits` of `base`, in the kernel's form.
+    pub(crate) fn new(kernel: Arc<dyn Kernel>, base: &[u64], exponent_bits: usize) -> Self {
+        Self(kernel.fixed_base(base, exponent_bits))
+    }
+
+    /// g^e for each exponent of `exponent_limbs` limbs. Neither time nor addresses depend on them.
+    pub(crate) fn powers(&self, exponents: &[u64], exponent_limbs: usize) -> Residues {
+        self.0.powers(exponents, exponent_limbs)
+    }
+}
+
+impl fmt::Debug for FixedBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FixedBase").finish_non_exhaustive()
+    }
+}
+
+/// Tables for any kernel: for every digit position i and digit d the power g^(d·2^(6i)), so that a power
+/// is one product a digit and no squaring.
+pub(crate) struct ScannedTable {
     kernel: Arc<dyn Kernel>,
     /// Position-major, 2^WINDOW residues a position.
     table: Residues,
 }
 
-impl FixedBase {
+impl ScannedTable {
     /// Tables for exponents below 2^`exponent_bits` of `base`, in the kernel's form.
     pub(crate) fn new(kernel: Arc<dyn Kernel>, base: &[u64], exponent_bits: usize) -> Self {
         let positions = exponent_bits.div_ceil(WINDOW);
@@ -46,14 +67,15 @@ impl FixedBase {
             .collect();
         Self { table: Residues { words: Zeroizing::new(table), stride }, kernel }
     }
+}
 
-    /// g^e for each exponent of `exponent_limbs` limbs. Neither time nor addresses depend on them: every
-    /// position costs a product, and its entry is selected by scanning.
-    pub(crate) fn powers(&self, exponents: &[u64], exponent_limbs: usize) -> Residues {
+impl Powers for ScannedTable {
+    /// Every position costs a product, and its entry is selected by scanning.
+    fn powers(&self, exponents: &[u64], exponent_limbs: usize) -> Residues {
         let (kernel, stride) = (self.kernel.as_ref(), self.table.stride);
         let count = exponents.len() / exponent_limbs;
         let mut out = Residues::ones(kernel, count);
-        let size = kernel::chunk(count);
+        let size = kernel::chunk(kernel, count);
         out.words
             .par_chunks_mut(size * stride)
             .zip(exponents.par_chunks(size * exponent_limbs))
@@ -68,11 +90,5 @@ impl FixedBase {
                 }
             });
         out
-    }
-}
-
-impl fmt::Debug for FixedBase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FixedBase").finish_non_exhaustive()
     }
 }

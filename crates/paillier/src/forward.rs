@@ -101,7 +101,7 @@ impl<'a> RowProducts<'a> {
     fn compute(&self, slots: usize, slot_bits: u32) -> Residues {
         let kernel = self.w.key().kernel();
         let groups = self.batch.rows().div_ceil(slots);
-        let size = kernel::chunk(groups);
+        let size = kernel::chunk(kernel, groups);
         let starts: Vec<usize> = (0..groups).step_by(size).collect();
         let chunks: Vec<_> = starts
             .into_par_iter()

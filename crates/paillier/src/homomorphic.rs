@@ -64,7 +64,7 @@ impl Ciphertexts {
         }
         let mut sum = self.clone();
         let kernel = self.kernel();
-        let size = kernel::chunk(self.len());
+        let size = kernel::chunk(kernel, self.len());
         sum.residues_mut()
             .words
             .par_chunks_mut(size * kernel.stride())

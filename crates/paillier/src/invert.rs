@@ -66,7 +66,11 @@ fn invert_row(kernel: &dyn Kernel, modulus: &Montgomery, items: &[u64]) -> Zeroi
 }
 
 /// One inverse in digit form: u = x0⁻¹ mod N makes x·u = 1 + ε·N, so x⁻¹ = u·(1 − ε·N).
-fn invert_one(kernel: &dyn Kernel, modulus: &Montgomery, x: &[u64]) -> Zeroizing<Vec<u64>> {
+pub(crate) fn invert_one(
+    kernel: &dyn Kernel,
+    modulus: &Montgomery,
+    x: &[u64],
+) -> Zeroizing<Vec<u64>> {
     let h = kernel.digit_limbs();
     let mut u = modulus.invert(&kernel.export(x)[..h]).expect("ciphertexts are units modulo N");
     u.resize(2 * h, 0);

@@ -69,19 +69,13 @@ impl OwnerEncryptor {
         let modulo_p = self.factors.p.kernel.export(&modulo_p);
         let modulo_q = self.factors.q.kernel.export(&modulo_q);
         let mut canonical = Vec::with_capacity(4 * h * plaintexts.len());
-        let n = self.public().modulus();
-        let mut scratch = Scratch::new();
+        let mut m = Zeroizing::new(Vec::with_capacity(2 * h * plaintexts.len()));
         let pairs = modulo_p.chunks_exact(2 * h).zip(modulo_q.chunks_exact(2 * h));
         for (plaintext, (a, b)) in plaintexts.iter().zip(pairs) {
-            let digits = self.factors.combine_digits(a, b);
-            let (x0, x1) = digits.split_at(2 * h);
-            // Times 1 + m·N.
-            let mut term = Zeroizing::new(plaintext.limbs().to_vec());
-            n.multiply_plain(&mut term, x0, &mut scratch);
-            n.add(&mut term, x1);
-            canonical.extend_from_slice(x0);
-            canonical.extend_from_slice(&term);
+            canonical.extend_from_slice(&self.factors.combine_digits(a, b));
+            m.extend_from_slice(plaintext.limbs());
         }
+        self.public().kernel().add_plain_canonical(&mut canonical, &m);
         Ok(SendableCiphertexts::new(self.public().clone(), canonical))
     }
 
@@ -122,8 +116,7 @@ fn tables<R: CryptoRng + ?Sized>(half: &Half, rng: &mut R) -> FixedBase {
     let mut digits = x;
     digits.resize(2 * h, 0);
     let kernel = half.kernel.as_ref();
-    let generator =
-        crate::kernel::power(kernel, &kernel.import(&digits).words, half.field.modulus());
+    let generator = kernel.power(&kernel.import(&digits).words, half.field.modulus());
     FixedBase::new(Arc::clone(&half.kernel), &generator.words, 64 * h)
 }
 

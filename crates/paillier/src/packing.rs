@@ -167,7 +167,7 @@ fn pack_groups(
     step: impl Fn(usize, usize, &mut [u64]) + Sync,
 ) {
     use rayon::prelude::*;
-    let size = kernel::chunk(acc.len() / kernel.stride());
+    let size = kernel::chunk(kernel, acc.len() / kernel.stride());
     acc.par_chunks_mut(size * kernel.stride()).enumerate().for_each(|(i, acc)| {
         for slot in (0..layout.slots()).rev() {
             step(slot, i * size, acc);

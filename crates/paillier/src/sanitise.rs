@@ -101,7 +101,7 @@ impl Sanitiser {
         bases.resize(4 * h, 0);
         bases[2 * h] = non_residue(key);
         let kernel = key.shared_kernel();
-        let bases = kernel::power(kernel.as_ref(), &kernel.import(&bases).words, n.modulus());
+        let bases = kernel.power(&kernel.import(&bases).words, n.modulus());
         let mut coset = Residues::ones(kernel.as_ref(), 1);
         coset.words.extend_from_slice(bases.get(1));
         let exponent_bits = (key.bits().bits() + STATISTICAL_BITS + uses_log2) as usize;
@@ -221,7 +221,7 @@ impl Sanitiser {
         let stride = residues.stride;
         let canonical = residues
             .words
-            .par_chunks(stride * kernel::chunk(residues.len()))
+            .par_chunks(stride * kernel::chunk(self.key.kernel(), residues.len()))
             .flat_map_iter(|chunk| self.key.kernel().export(chunk).to_vec())
             .collect();
         SendableCiphertexts::new(self.key.clone(), canonical)

@@ -5,6 +5,8 @@
 //! and hand over whole batches, so a kernel that computes eight residues side by side can replace
 //! the portable one without a change to any of them.
 
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod portable;
 
 use std::fmt;
@@ -13,8 +15,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::limbs;
-pub(crate) use portable::Portable;
+use portable::Portable;
 
 /// Arithmetic modulo n² on batches of residues.
 ///
@@ -29,6 +30,11 @@ pub trait Kernel: Send + Sync + fmt::Debug {
 
     /// Words a residue.
     fn stride(&self) -> usize;
+
+    /// Residues computed side by side: batches of a multiple of it waste nothing.
+    fn lanes(&self) -> usize {
+        1
+    }
 
     /// Limbs h of n, that is of one canonical digit.
     fn digit_limbs(&self) -> usize;
@@ -57,6 +63,23 @@ pub trait Kernel: Send + Sync + fmt::Debug {
     /// `acc[i] = acc[i] · (1 + m[i]·n)`, which adds `m[i]` to a Paillier plaintext. `m` holds h limbs a
     /// residue, each number below n.
     fn add_plain(&self, acc: &mut [u64], m: &[u64]);
+
+    /// The same on canonical residues.
+    fn add_plain_canonical(&self, canonical: &mut [u64], m: &[u64]);
+
+    /// `base^exponent` of every base, with the exponent secret: every bit of its limbs costs the same,
+    /// and table entries are selected by scanning.
+    fn power(&self, bases: &[u64], exponent: &[u64]) -> Residues;
+
+    /// Tables for powers of one base, below 2^`exponent_bits`, in a layout that suits the kernel.
+    fn fixed_base(self: Arc<Self>, base: &[u64], exponent_bits: usize) -> Box<dyn Powers>;
+}
+
+/// Powers of one base with secret exponents.
+pub trait Powers: Send + Sync {
+    /// The power for each exponent of `exponent_limbs` limbs. Neither time nor addresses depend on the
+    /// exponents.
+    fn powers(&self, exponents: &[u64], exponent_limbs: usize) -> Residues;
 }
 
 /// Residues in a kernel's form, wiped on drop: they can be powers of secrets.
@@ -102,20 +125,41 @@ impl fmt::Debug for Residues {
     }
 }
 
+/// Which kernel a key is to use. Programs take the fastest; tests and benchmarks take both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// What the processor runs fastest.
+    Fastest,
+    /// The one that runs on any processor.
+    Portable,
+}
+
 /// The kernel for n² that is fastest here. `n` is odd and fills its limbs, 8 to 48 and a multiple of 4
 /// of them; it is public or a secret prime, and the kernel wipes what it derives from it.
 pub fn kernel_for(n: &[u64]) -> Arc<dyn Kernel> {
+    choose(Choice::Fastest, n)
+}
+
+/// As [`kernel_for`], with the kernel that is asked for.
+pub fn choose(choice: Choice, n: &[u64]) -> Arc<dyn Kernel> {
+    #[cfg(target_arch = "x86_64")]
+    if choice == Choice::Fastest
+        && let Some(kernel) = ifma::kernel_for(n)
+    {
+        return kernel;
+    }
+    let (Choice::Fastest | Choice::Portable) = choice;
     Arc::new(Portable::new(n))
 }
 
-/// Residues a thread takes at a time, so that `count` of them are spread evenly.
-pub(crate) fn chunk(count: usize) -> usize {
-    count.div_ceil(rayon::current_num_threads()).max(1)
+/// Residues a thread takes at a time, so that `count` of them are spread evenly and fill the lanes.
+pub(crate) fn chunk(kernel: &dyn Kernel, count: usize) -> usize {
+    count.div_ceil(rayon::current_num_threads()).max(1).next_multiple_of(kernel.lanes())
 }
 
 /// Lane-wise products on all threads.
 pub(crate) fn multiply_parallel(kernel: &dyn Kernel, acc: &mut [u64], operands: &[u64]) {
-    let size = kernel.stride() * chunk(acc.len() / kernel.stride());
+    let size = kernel.stride() * chunk(kernel, acc.len() / kernel.stride());
     acc.par_chunks_mut(size)
         .zip(operands.par_chunks(size))
         .for_each(|(acc, operands)| kernel.multiply(acc, operands));
@@ -123,32 +167,8 @@ pub(crate) fn multiply_parallel(kernel: &dyn Kernel, acc: &mut [u64], operands: 
 
 /// Lane-wise squares on all threads.
 pub(crate) fn square_parallel(kernel: &dyn Kernel, acc: &mut [u64]) {
-    let size = kernel.stride() * chunk(acc.len() / kernel.stride());
+    let size = kernel.stride() * chunk(kernel, acc.len() / kernel.stride());
     acc.par_chunks_mut(size).for_each(|acc| kernel.square(acc, 1));
-}
-
-/// `base^exponent` of every base, with the exponent secret: every bit of its limbs costs the same,
-/// and table entries are selected by scanning.
-pub(crate) fn power(kernel: &dyn Kernel, bases: &[u64], exponent: &[u64]) -> Residues {
-    const WINDOW: usize = 5;
-    let lanes = bases.len();
-    // Block e of the table holds the e-th powers of all bases.
-    let ones = kernel.one().repeat(lanes / kernel.stride());
-    let mut table = Zeroizing::new(Vec::with_capacity(lanes << WINDOW));
-    table.extend_from_slice(&ones);
-    for e in 1..1 << WINDOW {
-        table.extend_from_within((e - 1) * lanes..);
-        kernel.multiply(&mut table[e * lanes..], bases);
-    }
-    let mut acc = Zeroizing::new(ones);
-    let mut factors = Zeroizing::new(vec![0; lanes]);
-    for position in (0..(64 * exponent.len()).div_ceil(WINDOW)).rev() {
-        kernel.square(&mut acc, WINDOW);
-        let digit = limbs::bits(exponent, WINDOW * position, WINDOW);
-        limbs::select(&mut factors, &table, digit);
-        kernel.multiply(&mut acc, &factors);
-    }
-    Residues { words: acc, stride: kernel.stride() }
 }
 
 #[cfg(test)]

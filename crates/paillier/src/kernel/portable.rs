@@ -26,9 +26,12 @@
 //! becomes a surplus 1 after the reduction: the reduced value is then a positive multiple of R
 //! divided by R, so taking the 1 off again cannot make it negative.
 
+use std::sync::Arc;
+
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Kernel, Residues};
+use super::{Kernel, Powers, Residues};
+use crate::fixed_base::ScannedTable;
 use crate::limbs::{self, MAX_LIMBS};
 use crate::montgomery::{Montgomery, Scratch};
 
@@ -91,24 +94,11 @@ impl Portable {
         let squarings = (64 * h).trailing_zeros();
         let mut r2 = this.one.clone();
         for _ in 0..(64 * h) >> squarings {
-            this.double(&mut r2);
+            double(&mut r2, n);
         }
         this.square(&mut r2, squarings as usize);
         this.r2 = r2;
         this
-    }
-
-    /// `x = 2x mod n²`.
-    fn double(&self, x: &mut [u64]) {
-        let n = self.modulus.modulus();
-        let copy = Zeroizing::new(x.to_vec());
-        let (x0, x1) = x.split_at_mut(n.len());
-        let (y0, y1) = copy.split_at(n.len());
-        let mut top = limbs::add_assign(x0, y0);
-        let carry = limbs::sub_assign_if_not_less(x0, &mut top, n);
-        let mut top = limbs::add_assign(x1, y1);
-        top += limbs::add_assign(x1, &[carry]);
-        limbs::sub_assign_if_not_less(x1, &mut top, n);
     }
 
     /// Starts a product: reduces the a0·b0 in `w.wide` to `w.low` = c0 mod n and `w.quotient` = q.
@@ -169,9 +159,19 @@ impl Portable {
     }
 }
 
+/// `x = 2x mod n²` on canonical digits.
+pub(super) fn double(x: &mut [u64], n: &[u64]) {
+    let (x0, x1) = x.split_at_mut(n.len());
+    let mut top = limbs::double(x0);
+    let carry = limbs::sub_assign_if_not_less(x0, &mut top, n);
+    let mut top = limbs::double(x1);
+    top += limbs::add_assign(x1, &[carry]);
+    limbs::sub_assign_if_not_less(x1, &mut top, n);
+}
+
 impl Kernel for Portable {
     fn name(&self) -> &'static str {
-        "portable u64 digit form"
+        "portable"
     }
 
     fn stride(&self) -> usize {
@@ -240,5 +240,35 @@ impl Kernel for Portable {
             self.modulus.multiply_plain(&mut term, x0, &mut scratch);
             self.modulus.add(x1, &term);
         }
+    }
+
+    fn add_plain_canonical(&self, canonical: &mut [u64], m: &[u64]) {
+        self.add_plain(canonical, m);
+    }
+
+    fn power(&self, bases: &[u64], exponent: &[u64]) -> Residues {
+        const WINDOW: usize = 5;
+        let lanes = bases.len();
+        // Block e of the table holds the e-th powers of all bases.
+        let ones = self.one.repeat(lanes / self.stride());
+        let mut table = Zeroizing::new(Vec::with_capacity(lanes << WINDOW));
+        table.extend_from_slice(&ones);
+        for e in 1..1 << WINDOW {
+            table.extend_from_within((e - 1) * lanes..);
+            self.multiply(&mut table[e * lanes..], bases);
+        }
+        let mut acc = Zeroizing::new(ones);
+        let mut factors = Zeroizing::new(vec![0; lanes]);
+        for position in (0..(64 * exponent.len()).div_ceil(WINDOW)).rev() {
+            self.square(&mut acc, WINDOW);
+            let digit = limbs::bits(exponent, WINDOW * position, WINDOW);
+            limbs::select(&mut factors, &table, digit);
+            self.multiply(&mut acc, &factors);
+        }
+        Residues { words: acc, stride: self.stride() }
+    }
+
+    fn fixed_base(self: Arc<Self>, base: &[u64], exponent_bits: usize) -> Box<dyn Powers> {
+        Box::new(ScannedTable::new(self, base, exponent_bits))
     }
 }

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use num_bigint::BigUint;
 use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
 
-use super::{Kernel, Portable, Residues};
+use super::{Choice, Residues, choose};
 use crate::limbs;
 
 fn big(x: &[u64]) -> BigUint {
@@ -53,6 +57,24 @@ fn digit(n: &BigUint, seed: &[u64], kind: u8) -> BigUint {
     }
 }
 
+/// Every kernel this machine can run. Where one cannot, that is printed: its tests then repeat another's.
+fn kernels() -> impl Strategy<Value = Choice> {
+    prop_oneof![Just(Choice::Fastest), Just(Choice::Portable)]
+}
+
+#[test]
+fn both_kernels_are_there() {
+    let mut n = vec![u64::MAX; 32];
+    n[0] = 1;
+    assert_eq!(choose(Choice::Portable, &n).name(), "portable");
+    let fastest = choose(Choice::Fastest, &n).name();
+    if fastest == "portable" {
+        println!("1 kernel skipped: this processor lacks the instructions of \"ifma\"");
+    } else {
+        assert_eq!(fastest, "ifma");
+    }
+}
+
 fn case() -> impl Strategy<Value = (Vec<u64>, Vec<Vec<u64>>, [u8; 4])> {
     prop_oneof![Just(8usize), Just(12), Just(16), Just(24), Just(32), Just(48)].prop_flat_map(|h| {
         let seeds = prop::collection::vec(prop::collection::vec(any::<u64>(), h), 4);
@@ -61,12 +83,12 @@ fn case() -> impl Strategy<Value = (Vec<u64>, Vec<Vec<u64>>, [u8; 4])> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
-    fn every_operation_agrees_with_big_integers((n, seeds, kinds) in case()) {
+    fn every_operation_agrees_with_big_integers((n, seeds, kinds) in case(), choice in kernels()) {
         let h = n.len();
-        let kernel = Portable::new(&n);
+        let kernel = choose(choice, &n);
         let n = big(&n);
         let n2 = &n * &n;
         let digits: Vec<BigUint> = (0..4).map(|i| digit(&n, &seeds[i], kinds[i])).collect();
@@ -96,13 +118,17 @@ proptest! {
         let got = kernel.export(&x.words);
         prop_assert_eq!(value(&got[..2 * h], &n), &a * &a * &b % &n2);
         prop_assert_eq!(value(&got[2 * h..], &n), &b * &b % &n2);
+
+        let mut digits4 = canonical(&a, &n, h);
+        kernel.add_plain_canonical(&mut digits4, &words(&digits[3], h));
+        prop_assert_eq!(value(&digits4, &n), &a * (&digits[3] * &n + 1u8) % &n2);
     }
 
     #[test]
     fn raw_forms_at_the_bounds_multiply_correctly((n, seeds, kinds) in case()) {
         // The words themselves are extreme here, not only the numbers they stand for.
         let h = n.len();
-        let kernel = Portable::new(&n);
+        let kernel = choose(Choice::Portable, &n);
         let n = big(&n);
         let n2 = &n * &n;
         let r_inverse = (BigUint::from(1u8) << (64 * h)).modinv(&n2).expect("n is odd");
@@ -119,16 +145,126 @@ proptest! {
     }
 
     #[test]
-    fn powers_agree((n, seeds, _) in case()) {
+    fn powers_agree((n, seeds, _) in case(), choice in kernels()) {
         let h = n.len();
-        let kernel = Portable::new(&n);
+        let kernel = choose(choice, &n);
         let n = big(&n);
         let bases: Vec<BigUint> = (0..2).map(|i| digit(&n, &seeds[i], 8)).collect();
         let words: Vec<u64> = bases.iter().flat_map(|b| canonical(b, &n, h)).collect();
         let exponent = &seeds[2][..2];
-        let got = kernel.export(&super::power(&kernel, &kernel.import(&words).words, exponent).words);
+        let got = kernel.export(&kernel.power(&kernel.import(&words).words, exponent).words);
         for (b, got) in bases.iter().zip(got.chunks(2 * h)) {
             prop_assert_eq!(value(got, &n), b.modpow(&big(exponent), &(&n * &n)));
+        }
+    }
+
+    #[test]
+    fn gathered_products_agree_with_a_fold(
+        (n, seeds, _) in case(),
+        choice in kernels(),
+        accumulators in 1usize..20,
+        operands in 1usize..20,
+        pairs in prop::collection::vec((any::<u32>(), any::<u32>()), 0..90),
+    ) {
+        let h = n.len();
+        let kernel = choose(choice, &n);
+        let n = big(&n);
+        let n2 = &n * &n;
+        let numbers: Vec<BigUint> = (0..accumulators.max(operands))
+            .map(|i| (digit(&n, &seeds[0], 8) * (&n - 1u8) + digit(&n, &seeds[1], 8) * i + 1u8) % &n2)
+            .collect();
+        let import = |count: usize| {
+            let words: Vec<u64> =
+                numbers[..count].iter().flat_map(|x| canonical(x, &n, h)).collect();
+            kernel.import(&words)
+        };
+        let (mut acc, operand_words) = (import(accumulators), import(operands));
+        // Squaring the first index makes the accumulators' queues unequal.
+        let plan: Vec<(u32, u32)> = pairs
+            .iter()
+            .map(|&(i, j)| (i % accumulators as u32 * (i % accumulators as u32) / accumulators as u32, j % operands as u32))
+            .collect();
+        kernel.multiply_gather(&mut acc.words, &operand_words.words, &plan);
+        let mut expected = numbers[..accumulators].to_vec();
+        for &(i, j) in &plan {
+            expected[i as usize] = &expected[i as usize] * &numbers[j as usize] % &n2;
+        }
+        for (got, expected) in kernel.export(&acc.words).chunks(2 * h).zip(&expected) {
+            prop_assert_eq!(&value(got, &n), expected);
+        }
+    }
+
+    #[test]
+    fn kernels_agree_on_batches_of_every_size(
+        (n, _, _) in case(),
+        seed in any::<u64>(),
+        count in 1usize..21,
+    ) {
+        let h = n.len();
+        let modulus = big(&n);
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut batch = || -> Vec<u64> {
+            let digits = (0..2 * count).map(|_| {
+                let kind = rng.random_range(0..9);
+                let limbs: Vec<u64> = (0..h).map(|_| rng.random()).collect();
+                digit(&modulus, &limbs, kind)
+            });
+            digits.flat_map(|digit| words(&digit, h)).collect()
+        };
+        let (a, b) = (batch(), batch());
+        let m: Vec<u64> = b.chunks(2 * h).flat_map(|digits| digits[..h].to_vec()).collect();
+        let run = |choice| {
+            let kernel = choose(choice, &n);
+            let (a, b) = (kernel.import(&a), kernel.import(&b));
+            let mut x = a.clone();
+            for _ in 0..3 {
+                kernel.multiply(&mut x.words, &b.words);
+                kernel.add_plain(&mut x.words, &m);
+                kernel.add_plain(&mut x.words, &m);
+                kernel.square(&mut x.words, 2);
+                kernel.multiply(&mut x.words, &a.words);
+            }
+            let powers = kernel.power(&x.words, &[seed]);
+            [kernel.export(&x.words).to_vec(), kernel.export(&powers.words).to_vec()]
+        };
+        prop_assert!(run(Choice::Fastest) == run(Choice::Portable));
+    }
+}
+
+#[test]
+fn fixed_base_powers_agree() {
+    let seed = 61;
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    for h in [8, 12, 16, 24, 32, 48] {
+        let mut n: Vec<u64> = (0..h).map(|_| rng.random()).collect();
+        n[0] |= 1;
+        n[h - 1] |= 1 << 63;
+        let modulus = big(&n);
+        let n2 = &modulus * &modulus;
+        let base = loop {
+            let x: Vec<u64> = (0..2 * h).map(|_| rng.random()).collect();
+            let x = big(&x) % &n2;
+            if x.modinv(&modulus).is_some() {
+                break x;
+            }
+        };
+        // 70 bits: the last position is cut off at every window.
+        let count = 75;
+        let mut exponents: Vec<u64> =
+            (0..count).flat_map(|_| [rng.random(), rng.random_range(0..64)]).collect();
+        exponents[..6].copy_from_slice(&[0, 0, 1, 0, u64::MAX, 63]);
+        for choice in [Choice::Fastest, Choice::Portable] {
+            let kernel = choose(choice, &n);
+            let form = kernel.import(&canonical(&base, &modulus, h));
+            let table = Arc::clone(&kernel).fixed_base(&form.words, 70);
+            for count in [1, 7, 8, 9, 64, count] {
+                let powers = table.powers(&exponents[..2 * count], 2);
+                let powers = kernel.export(&powers.words);
+                for (got, e) in powers.chunks(2 * h).zip(exponents.chunks(2)) {
+                    let expected = base.modpow(&big(e), &n2);
+                    assert_eq!(value(got, &modulus), expected, "{h} limbs, seed {seed}");
+                }
+            }
         }
     }
 }

@@ -141,7 +141,7 @@ impl PublicKey {
         }
         let kernel = self.kernel();
         let r = kernel.import(randomness);
-        let mut c = kernel::power(kernel, &r.words, self.modulus_limbs());
+        let mut c = kernel.power(&r.words, self.modulus_limbs());
         kernel.add_plain(&mut c.words, &m);
         Ok(Ciphertexts::new(self.clone(), c))
     }

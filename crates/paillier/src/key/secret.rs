@@ -91,9 +91,8 @@ impl Half {
             digits.extend_from_slice(&high);
         }
         let mut lifted = self.kernel.import(&digits).words;
-        for c in lifted.chunks_exact_mut(2 * h) {
-            self.kernel.multiply(c, &self.radix);
-        }
+        let radix = Zeroizing::new(self.radix.repeat(ciphertexts.len() / (4 * h)));
+        self.kernel.multiply(&mut lifted, &radix);
         lifted
     }
 
@@ -101,7 +100,7 @@ impl Half {
     fn decrypt(&self, ciphertexts: &[u64]) -> Vec<Zeroizing<Vec<u64>>> {
         let h = self.field.len();
         let lifted = self.lift(ciphertexts);
-        let powers = kernel::power(self.kernel.as_ref(), &lifted, &self.order);
+        let powers = self.kernel.power(&lifted, &self.order);
         let mut scratch = Scratch::new();
         self.kernel
             .export(&powers.words)
@@ -274,7 +273,7 @@ impl SecretKey {
         self.public().ensure_same(ciphertexts.key())?;
         let canonical = ciphertexts.canonical();
         let stride = 2 * self.public().bits().limbs();
-        let size = stride * kernel::chunk(ciphertexts.len()).min(16);
+        let size = stride * kernel::chunk(self.public().kernel(), ciphertexts.len()).min(16);
         let chunks: Vec<Vec<Plaintext>> = canonical
             .par_chunks(size)
             .map(|chunk| {
