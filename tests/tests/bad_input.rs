@@ -137,7 +137,7 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
     shop.csv_case("label-2", B, Place::Train, cell(5, 1, "4242"), binary, &["line 6", "\"y\""]);
 
     let twice = |rows: &mut Vec<Vec<String>>| rows[9][0] = rows[4][0].clone();
-    let again = &["1 ids", "line 10", "line 5"];
+    let again = &["1 id occurs again", "line 10", "line 5"];
     shop.csv_case("twice-a", A, Place::Train, twice, "data.duplicate_ids", again);
     shop.csv_case("twice-b", B, Place::Test, twice, "data.duplicate_ids", again);
     shop.csv_case("no-id", A, Place::Test, cell(2, 0, ""), "data.empty_id", &["line 3"]);

@@ -125,7 +125,7 @@ pub enum DataError {
         allowed: &'static str,
     },
     /// Ids are missing.
-    #[error("{place}: {count} ids are empty, first on {}", Lines(.lines))]
+    #[error("{place}: {} empty, first on {}", Ids(*.count, "is", "are"), Lines(.lines))]
     EmptyId {
         /// The file and column.
         place: Place,
@@ -135,7 +135,7 @@ pub enum DataError {
         lines: Vec<u64>,
     },
     /// Ids occur more than once.
-    #[error("{place}: {count} ids occur again, first {}", Pairs(.lines))]
+    #[error("{place}: {} again, first {}", Ids(*.count, "occurs", "occur"), Pairs(.lines))]
     DuplicateIds {
         /// The file and column.
         place: Place,
@@ -283,6 +283,16 @@ impl DataError {
                 "use fewer rows or columns, or raise the data set's limit"
             }
         }
+    }
+}
+
+/// "1 id is", "2 ids are".
+struct Ids(usize, &'static str, &'static str);
+
+impl fmt::Display for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, one, more) = *self;
+        if count == 1 { write!(f, "1 id {one}") } else { write!(f, "{count} ids {more}") }
     }
 }
 

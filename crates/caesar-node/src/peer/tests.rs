@@ -18,7 +18,7 @@ use super::*;
 use crate::{
     error::code,
     node::Node,
-    testing::{Behaviour, Pki, ToyEngine},
+    testing::{Behaviour, Pki, ToyEngine, spec},
     tls::{Connector, client_config},
 };
 
@@ -26,9 +26,19 @@ async fn node(pki: &Pki) -> Node {
     Node::start(pki.config_a(), ToyEngine::shared(Behaviour::Finish)).await.unwrap()
 }
 
-/// A connection with somebody's certificate.
+/// A connection to A's node with somebody's certificate.
 async fn connect(pki: &Pki, node: &Node, name: &str) -> Result<Channel, tonic::transport::Error> {
-    let config = Arc::new(client_config(&pki.material(name), pki.pin("platform")).unwrap());
+    connect_to(pki, node, "platform", name).await
+}
+
+/// A connection to the node with this certificate, with somebody's certificate.
+async fn connect_to(
+    pki: &Pki,
+    node: &Node,
+    server: &str,
+    name: &str,
+) -> Result<Channel, tonic::transport::Error> {
+    let config = Arc::new(client_config(&pki.material(name), pki.pin(server)).unwrap());
     let connector = Connector::new(node.address().to_string(), config, Duration::from_secs(2));
     let dial = tower::service_fn(move |_| {
         let connector = connector.clone();
@@ -99,6 +109,34 @@ async fn another_version_or_the_same_role_is_refused_with_words_on_both_sides() 
         assert_eq!(why.code, expected);
         assert!(why.message.contains(words), "{why}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_with_a_peer_of_another_version_says_so() {
+    let pki = Pki::new();
+    pki.write_data();
+    let text = pki.text_b("nowhere:1").replace("connect = \"nowhere:1\"", "");
+    let b = Node::start(pki.load("b.toml", &text), ToyEngine::shared(Behaviour::Finish));
+    let b = b.await.unwrap();
+    let (tx, rx) = mpsc::channel(1);
+    tx.send(hello(PROTOCOL_VERSION + 1, "A")).await.unwrap();
+    let mut peer = PeerClient::new(connect_to(&pki, &b, "bank", "platform").await.unwrap());
+    let inbound = peer.channel(ReceiverStream::new(rx)).await.unwrap().into_inner();
+    end_of(inbound, Duration::from_secs(5)).await.expect("a status with words");
+
+    let job = b.manager().submit("r".to_owned(), spec()).await.unwrap();
+    let id = job.job_id.parse().unwrap();
+    let mut changes = b.manager().changes();
+    let failure = loop {
+        if let Some(failure) = b.manager().get(id).await.unwrap().failure {
+            break failure;
+        }
+        let changed = timeout(Duration::from_secs(10), changes.changed()).await;
+        changed.expect("the job must end").unwrap();
+    };
+    assert_eq!((failure.code.as_str(), failure.side.as_str()), (code::PEER_VERSION, "both"));
+    assert!(failure.message.contains(&(PROTOCOL_VERSION + 1).to_string()), "{failure:?}");
+    assert!(failure.hint.contains("same release"), "{failure:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
