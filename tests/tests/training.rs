@@ -24,8 +24,8 @@ async fn both_ways_of_connecting_end_in_a_sane_report() {
         assert!(job.ended.is_some());
         check(&good, &bank.result(&job.id).await.unwrap());
 
-        // A took part, and has no scores to show.
-        let at_a = platform.get(&job.id).await.unwrap();
+        // A took part, may be a moment later, and has no scores to show.
+        let at_a = platform.wait(&job.id).await.unwrap();
         assert_eq!(at_a.state, JobState::Succeeded);
         let error = platform.result(&job.id).await.unwrap_err();
         assert_eq!(error.code(), "job.no_result", "{error}");
