@@ -6,18 +6,24 @@
 
 use crate::ciphertext::Ciphertexts;
 use crate::error::Error;
+use crate::kernel::Choice;
 use crate::key::{ModulusBits, PublicKey, SecretKey};
 use crate::limbs;
 use crate::plaintext::Plaintext;
 
 /// Public key pair 0 or 1 of this size.
 pub fn test_key(bits: ModulusBits, index: usize) -> SecretKey {
+    test_key_on(Choice::Fastest, bits, index)
+}
+
+/// As [`test_key`], computing with the given kernel. Keys on different kernels do not mix.
+pub fn test_key_on(choice: Choice, bits: ModulusBits, index: usize) -> SecretKey {
     let primes = match bits {
         ModulusBits::B2048 => PRIMES_2048,
         ModulusBits::B3072 => PRIMES_3072,
     };
     let [p, q] = primes[index].map(parse);
-    SecretKey::assemble(bits, &p, &q).expect("the fixtures are valid keys")
+    SecretKey::assemble(bits, &p, &q, choice).expect("the fixtures are valid keys")
 }
 
 /// The primes of a fixture key, little-endian.

@@ -52,3 +52,7 @@ pub use sparse::{EncryptedVector, SparseMatrix, VALUE_BITS};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same tests with the other kernel")]
+mod tests_on_portable;

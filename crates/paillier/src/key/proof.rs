@@ -8,6 +8,7 @@ use super::prime;
 use super::public::{ModulusBits, PublicKey, random_unit};
 use super::secret::{Half, SecretKey};
 use crate::error::KeyError;
+use crate::kernel::Choice;
 use crate::limbs;
 use crate::montgomery::{Montgomery, Scratch};
 
@@ -102,7 +103,7 @@ impl ModulusProof {
         {
             return Err(KeyError::MalformedProof);
         }
-        let public = PublicKey::new_trusted(bits, &n);
+        let public = PublicKey::new_trusted(bits, &n, Choice::Fastest);
         // Two primes ≡ 3 (mod 4) have a product ≡ 1.
         if n[0] & 3 != 1 {
             return Err(KeyError::InvalidProof);

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::prime;
 use crate::ciphertext::Ciphertexts;
 use crate::error::Error;
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Choice, Kernel};
 use crate::montgomery::Montgomery;
 use crate::plaintext::Plaintext;
 use crate::{limbs, random};
@@ -70,8 +70,9 @@ struct Inner {
 
 impl PublicKey {
     /// For callers that made N or verified its proof: N is odd and has exactly `bits` bits.
-    pub(super) fn new_trusted(bits: ModulusBits, n: &[u64]) -> Self {
-        Self(Arc::new(Inner { bits, modulus: Montgomery::new(n), kernel: kernel::kernel_for(n) }))
+    pub(super) fn new_trusted(bits: ModulusBits, n: &[u64], choice: Choice) -> Self {
+        let kernel = kernel::choose(choice, n);
+        Self(Arc::new(Inner { bits, modulus: Montgomery::new(n), kernel }))
     }
 
     /// The length of N.
@@ -106,7 +107,9 @@ impl PublicKey {
     }
 
     pub(crate) fn ensure_same(&self, other: &Self) -> Result<(), Error> {
-        if self == other { Ok(()) } else { Err(Error::KeyMismatch) }
+        let same = self == other;
+        debug_assert!(!same || self.kernel_name() == other.kernel_name(), "forms would mix");
+        if same { Ok(()) } else { Err(Error::KeyMismatch) }
     }
 
     /// Paillier's encryption as first published: (1 + m·N)·r^N mod N² with r uniform in Z_N*, one full

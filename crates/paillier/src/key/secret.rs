@@ -11,7 +11,7 @@ use super::prime;
 use super::public::{ModulusBits, PublicKey};
 use crate::ciphertext::Ciphertexts;
 use crate::error::{Error, KeyError};
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Choice, Kernel};
 use crate::limbs;
 use crate::montgomery::{Montgomery, Scratch};
 use crate::plaintext::Plaintext;
@@ -48,10 +48,10 @@ pub(crate) struct Half {
 }
 
 impl Half {
-    fn new(p: &[u64], q: &[u64]) -> Option<Self> {
+    fn new(p: &[u64], q: &[u64], choice: Choice) -> Option<Self> {
         let h = p.len();
         let field = Montgomery::new(p);
-        let kernel = kernel::kernel_for(p);
+        let kernel = kernel::choose(choice, p);
         let mut order = Zeroizing::new(p.to_vec());
         order[0] ^= 1;
         let mut scratch = Scratch::new();
@@ -190,7 +190,7 @@ impl SecretKey {
         loop {
             let p = prime::safe_prime(bits.limbs() / 2, rng, &mut tested);
             let q = prime::safe_prime(bits.limbs() / 2, rng, &mut tested);
-            if let Ok(key) = Self::assemble(bits, &p, &q) {
+            if let Ok(key) = Self::assemble(bits, &p, &q, Choice::Fastest) {
                 return key;
             }
         }
@@ -211,11 +211,16 @@ impl SecretKey {
         if !prime::is_safe_prime(&p) || !prime::is_safe_prime(&q) {
             return Err(KeyError::NotSafePrime);
         }
-        Self::assemble(bits, &p, &q)
+        Self::assemble(bits, &p, &q, Choice::Fastest)
     }
 
     /// Puts a key together from two safe primes with their two top bits set.
-    pub(crate) fn assemble(bits: ModulusBits, p: &[u64], q: &[u64]) -> Result<Self, KeyError> {
+    pub(crate) fn assemble(
+        bits: ModulusBits,
+        p: &[u64],
+        q: &[u64],
+        choice: Choice,
+    ) -> Result<Self, KeyError> {
         let mut distance = Zeroizing::new(p.to_vec());
         let borrow = limbs::sub_assign(&mut distance, q);
         if borrow == 1 {
@@ -230,8 +235,8 @@ impl SecretKey {
         let mut n = vec![0; 2 * p.len()];
         let mut temporary = Zeroizing::new([0; 2 * limbs::MAX_LIMBS + 1]);
         limbs::multiply(&mut n, p, q, &mut temporary);
-        let public = PublicKey::new_trusted(bits, &n);
-        let factors = Half::new(p, q).zip(Half::new(q, p));
+        let public = PublicKey::new_trusted(bits, &n, choice);
+        let factors = Half::new(p, q, choice).zip(Half::new(q, p, choice));
         let (p, q) = factors.ok_or(KeyError::NotSafePrime)?;
         Ok(Self { inner: Arc::new(Factors { public, p, q }) })
     }

@@ -2,7 +2,8 @@ use num_bigint::{BigInt, BigUint};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use crate::fixtures::{encode_for_tests, test_key};
+use super::test_key;
+use crate::fixtures::encode_for_tests;
 use crate::*;
 
 pub(super) const SIZES: [ModulusBits; 2] = [ModulusBits::B2048, ModulusBits::B3072];

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::operations::{SIZES, big, modulus, receive, residue};
-use crate::fixtures::test_key;
+use super::test_key;
 use crate::*;
 
 /// A random batch and the same numbers as a plain table.

@@ -4,7 +4,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::operations::SIZES;
-use crate::fixtures::{test_key, test_primes};
+use super::test_key;
+use crate::fixtures::test_primes;
 use crate::*;
 
 #[test]

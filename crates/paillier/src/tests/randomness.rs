@@ -13,7 +13,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::operations::{SIZES, big, modulus, numbers, receive};
-use crate::fixtures::{test_key, test_primes};
+use super::test_key;
+use crate::fixtures::test_primes;
 use crate::*;
 
 /// The secret key's view of a modulus.

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use crate::fixtures::{encode_for_tests, encrypt_with_randomness, test_key};
+use super::test_key;
+use crate::fixtures::{encode_for_tests, encrypt_with_randomness};
 use crate::*;
 
 const VECTORS: &str = include_str!("../../tests/vectors/paillier.txt");

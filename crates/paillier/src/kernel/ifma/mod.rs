@@ -174,27 +174,39 @@ impl<const K: usize> Ifma<K> {
     }
 }
 
+/// 16 limbs are as long as 13 words.
+const LIMBS_OF_CHUNK: usize = 16;
+const WORDS_OF_CHUNK: usize = LIMBS_OF_CHUNK * LIMB_BITS / 64;
+
 /// Cuts a number into 52-bit limbs, as many as `out` has.
 fn to_limbs(out: &mut [u64], x: &[u64]) {
-    let limb = |i: usize| u128::from(x.get(i).copied().unwrap_or(0));
-    for (i, out) in out.iter_mut().enumerate() {
-        let at = LIMB_BITS * i;
-        let pair = limb(at / 64) | (limb(at / 64 + 1) << 64);
-        *out = (pair >> (at % 64)) as u64 & LIMB_MASK;
+    let mut chunks = x.chunks(WORDS_OF_CHUNK);
+    for out in out.chunks_mut(LIMBS_OF_CHUNK) {
+        let chunk = chunks.next().unwrap_or(&[]);
+        let mut words = [0; WORDS_OF_CHUNK + 1];
+        words[..chunk.len()].copy_from_slice(chunk);
+        let limbs: [u64; LIMBS_OF_CHUNK] = core::array::from_fn(|i| {
+            let (word, shift) = (LIMB_BITS * i / 64, LIMB_BITS * i % 64);
+            let pair = u128::from(words[word]) | (u128::from(words[word + 1]) << 64);
+            (pair >> shift) as u64 & LIMB_MASK
+        });
+        out.copy_from_slice(&limbs[..out.len()]);
     }
 }
 
 /// The inverse of [`to_limbs`] for a number that `out` has room for.
 fn from_limbs(out: &mut [u64], limbs: &[u64]) {
-    let limb = |i: usize| u128::from(limbs.get(i).copied().unwrap_or(0));
-    for (i, out) in out.iter_mut().enumerate() {
-        let at = 64 * i;
-        // 64 bits are in the rest of one limb, all of the next and perhaps some of a third.
-        let first = at / LIMB_BITS;
-        let triple = limb(first) | (limb(first + 1) << LIMB_BITS);
-        let low = (triple >> (at % LIMB_BITS)) as u64;
-        let high = limb(first + 2) << (2 * LIMB_BITS - at % LIMB_BITS);
-        *out = low | high as u64;
+    for (out, chunk) in out.chunks_mut(WORDS_OF_CHUNK).zip(limbs.chunks(LIMBS_OF_CHUNK)) {
+        let mut limbs = [0; LIMBS_OF_CHUNK + 1];
+        limbs[..chunk.len()].copy_from_slice(chunk);
+        let words: [u64; WORDS_OF_CHUNK] = core::array::from_fn(|i| {
+            // The rest of one limb, the next, and perhaps some of a third.
+            let (first, shift) = (64 * i / LIMB_BITS, 64 * i % LIMB_BITS);
+            let pair = u128::from(limbs[first]) | (u128::from(limbs[first + 1]) << LIMB_BITS);
+            let third = u128::from(*limbs.get(first + 2).unwrap_or(&0)) << (2 * LIMB_BITS - shift);
+            (pair >> shift) as u64 | third as u64
+        });
+        out.copy_from_slice(&words[..out.len()]);
     }
 }
 

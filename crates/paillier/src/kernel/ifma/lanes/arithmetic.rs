@@ -369,8 +369,8 @@ with_features! {
                     acc[I] = _mm512_add_epi64(acc[I], _mm512_sub_epi64(surplus, owed[c][I]));
                 });
             }
-            for i in first..c.min(K) {
-                shared_tile!(acc, &m.n[c - i], &quotient[i]);
+            for (i, quotient) in quotient.iter().enumerate().take(c.min(K)).skip(first) {
+                shared_tile!(acc, &m.n[c - i], quotient);
             }
             if c < K {
                 quotient_chain!(acc, &m.n[0], n_inv, &mut quotient[c]);

@@ -142,7 +142,7 @@ with_features! {
         }
         let mut out = [_mm512_setzero_si512(); 8];
         for half in 0..2 {
-            let [p, q, r, s] = [pairs[0][half], pairs[1][half], pairs[2][half], pairs[3][half]];
+            let [p, q, r, s] = pairs.map(|pair| pair[half]);
             let low = [_mm512_unpacklo_epi16(p, q), _mm512_unpackhi_epi16(p, q)];
             let high = [_mm512_unpacklo_epi16(r, s), _mm512_unpackhi_epi16(r, s)];
             for quarter in 0..2 {
