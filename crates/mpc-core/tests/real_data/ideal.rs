@@ -29,7 +29,6 @@ pub(crate) struct Aligned {
 pub(crate) struct Reached {
     pub(crate) ideal: f64,
     pub(crate) float: f64,
-    pub(crate) max_abs_z: f64,
     /// Largest difference of a weight between two runs that share nothing but the order of rows.
     pub(crate) spread: f64,
 }
@@ -79,7 +78,6 @@ impl Aligned {
         Reached {
             ideal: evaluate(&scores, &self.labels[1]).unwrap().ks,
             float: self.float(&plan, &batches),
-            max_abs_z: scores.iter().fold(0.0, |m, z| m.max(z.abs())),
             spread: weights.iter().zip(&again).map(|(a, b)| far(a, b)).fold(0.0, f64::max),
         }
     }
