@@ -55,6 +55,7 @@ impl<const K: usize> Table<K> {
     pub(super) fn new(kernel: Arc<Ifma<K>>, base: &[u64], exponent_bits: usize) -> Self {
         let bytes = |w: usize| exponent_bits.div_ceil(w) * 2 * Self::digit_lines(w) * 64;
         let window = [9, 8].into_iter().find(|&w| bytes(w) <= TABLE_BYTES).unwrap_or(7);
+        let window = std::env::var("W").map_or(window, |w| w.parse().unwrap());
         let positions = exponent_bits.div_ceil(window);
         // The sum of all v is below 2^(spare bits − 1)·n, which `Ifma::add_multiple` can take.
         let spare = LIMB_BITS * Ifma::<K>::LIMBS - 64 * kernel.field.len();
@@ -171,7 +172,7 @@ impl<const K: usize> Powers for Table<K> {
         let stride = Ifma::<K>::STRIDE;
         let count = exponents.len() / exponent_limbs;
         let mut words = Zeroizing::new(vec![0; count * stride]);
-        let size = kernel::chunk(self.kernel.as_ref(), count).min(TOGETHER);
+        let size = kernel::chunk(self.kernel.as_ref(), count).min(std::env::var("T").map_or(TOGETHER, |w| w.parse().unwrap()));
         words
             .par_chunks_mut(size * stride)
             .zip(exponents.par_chunks(size * exponent_limbs))

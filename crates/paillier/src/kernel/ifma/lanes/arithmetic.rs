@@ -327,14 +327,17 @@ with_features! {
         for c in 0..2 * K - 1 {
             let first = (c + 1).saturating_sub(K);
             let mut acc = [zero; 2 * BLOCK];
+            if MODE == PRODUCT || MODE == CROSS {
+                unroll!(I => acc[I] = above[I]);
+            }
             match MODE {
                 PRODUCT => {
-                    for i in first..=c - first {
+                    for i in first..c + 1 - first {
                         tile!(acc, &x[i], &y[c - i]);
                     }
                 }
                 CROSS => {
-                    for i in first..=c - first {
+                    for i in first..c + 1 - first {
                         tile!(acc, &x[i], &y[c - i]);
                         tile!(acc, &z[i], &w[c - i]);
                     }
@@ -348,7 +351,7 @@ with_features! {
                     }
                 }
                 _ => {
-                    for i in first..=c - first {
+                    for i in first..c + 1 - first {
                         tile!(acc, &x[i], &y[c - i]);
                     }
                 }
@@ -362,15 +365,17 @@ with_features! {
             if MODE == SQUARE && c % 2 == 0 {
                 diagonal!(acc, &x[c / 2]);
             }
-            unroll!(I => acc[I] = _mm512_add_epi64(acc[I], above[I]));
+            if MODE == SQUARE || MODE == TWICE {
+                unroll!(I => acc[I] = _mm512_add_epi64(acc[I], above[I]));
+            }
             if OWED && c < K {
                 unroll!(I => {
                     let surplus = _mm512_set1_epi64(m.surplus[c][I] as i64);
                     acc[I] = _mm512_add_epi64(acc[I], _mm512_sub_epi64(surplus, owed[c][I]));
                 });
             }
-            for (i, quotient) in quotient.iter().enumerate().take(c.min(K)).skip(first) {
-                shared_tile!(acc, &m.n[c - i], quotient);
+            for i in first..c.min(K) {
+                shared_tile!(acc, &m.n[c - i], &quotient[i]);
             }
             if c < K {
                 quotient_chain!(acc, &m.n[0], n_inv, &mut quotient[c]);
