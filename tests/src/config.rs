@@ -94,6 +94,7 @@ pub(crate) struct NodeConfig<'a> {
     pub(crate) data_dir: PathBuf,
     pub(crate) tls: Tls,
     pub(crate) peer: Peer<'a>,
+    pub(crate) log: Log<'a>,
     pub(crate) limits: Limits,
     pub(crate) clients: Vec<ClientEntry<'a>>,
     pub(crate) datasets: &'a [Dataset],
@@ -111,6 +112,11 @@ pub(crate) struct Peer<'a> {
     pub(crate) certificate: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) connect: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Log<'a> {
+    pub(crate) level: &'a str,
 }
 
 #[derive(Debug, Serialize)]

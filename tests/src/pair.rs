@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     Dataset, HarnessError, Limits, NodeProcess, Party, START_DEADLINE,
-    config::{ClientEntry, ClientFile, NodeConfig, Peer, Tls},
+    config::{ClientEntry, ClientFile, Log, NodeConfig, Peer, Tls},
 };
 
 /// What a [`Pair`] is to be.
@@ -30,6 +30,8 @@ pub struct PairPlan {
     pub connector: Party,
     /// Limits of both nodes.
     pub limits: Limits,
+    /// `log.level` of both nodes.
+    pub log_level: &'static str,
     /// A party whose configuration pins a certificate that its peer does not have.
     pub mistaken: Option<Party>,
 }
@@ -38,7 +40,8 @@ impl PairPlan {
     /// Two nodes with these catalogues; A connects to B.
     pub fn new(binary: PathBuf, datasets_a: Vec<Dataset>, datasets_b: Vec<Dataset>) -> Self {
         let limits = Limits::default();
-        Self { binary, datasets_a, datasets_b, connector: Party::A, limits, mistaken: None }
+        let (connector, log_level) = (Party::A, "info");
+        Self { binary, datasets_a, datasets_b, connector, limits, log_level, mistaken: None }
     }
 }
 
@@ -204,6 +207,7 @@ fn write_node_config(
             certificate: certificate(pinned),
             connect: connect.map(|address| address.to_string()),
         },
+        log: Log { level: plan.log_level },
         limits: plan.limits,
         clients: vec![ClientEntry {
             name: "client",
