@@ -1,2 +1,2 @@
-//! End-to-end benchmarks, on the harness of `caesar-e2e`. Micro-benchmarks of the kernels are in
-//! the crates that own them (`cargo bench -p paillier`).
+//! Benchmarks. `cargo bench-report` measures this machine; see `benches/report`. Finer ones of the
+//! kernels are in the crates that own them (`cargo bench -p paillier`).
