@@ -145,6 +145,52 @@ proptest! {
     }
 
     #[test]
+    fn redundant_forms_at_their_bounds_multiply_correctly(
+        (n, seeds, kinds) in case(),
+        multiples in prop::array::uniform4(0u8..4),
+    ) {
+        // Digits up to 4n − 1 in 52-bit limbs, whatever numbers they stand for.
+        let kernel = choose(Choice::Fastest, &n);
+        if kernel.name() != "ifma" {
+            return Ok(());
+        }
+        let n = big(&n);
+        let n2 = &n * &n;
+        let limbs = kernel.stride() / 20 * 10;
+        let r_inverse = (BigUint::from(1u8) << (52 * limbs)).modinv(&n2).expect("n is odd");
+        let digits: Vec<BigUint> =
+            (0..4).map(|i| digit(&n, &seeds[i], kinds[i]) + &n * multiples[i]).collect();
+        let form = |i: usize| -> Vec<u64> {
+            let limb = |x: &BigUint, k: usize| {
+                let limb: BigUint = (x >> (52 * k)) & BigUint::from((1u64 << 52) - 1);
+                limb.iter_u64_digits().next().unwrap_or(0)
+            };
+            let mut words: Vec<u64> = (0..2 * limbs)
+                .map(|k| limb(&digits[i + k / limbs], k % limbs))
+                .collect();
+            words.resize(kernel.stride(), 0);
+            words
+        };
+        let number = |i: usize| &digits[i] + &digits[i + 1] * &n;
+        // A form stands for a number times R.
+        let exported = |form: &[u64]| value(&kernel.export(form), &n);
+        let (mut a, b) = (form(0), form(2));
+        prop_assert_eq!(exported(&a), number(0) * &r_inverse % &n2);
+        let mut s = a.clone();
+        kernel.square(&mut s, 1);
+        prop_assert_eq!(exported(&s), number(0) * number(0) * &r_inverse * &r_inverse % &n2);
+        kernel.multiply(&mut a, &b);
+        prop_assert_eq!(exported(&a), number(0) * number(2) * &r_inverse * &r_inverse % &n2);
+        // Results are below 2n, so that they can be added and multiplied again.
+        for form in [&a, &s] {
+            for digit in form[..2 * limbs].chunks(limbs) {
+                let sum = digit.iter().rev().fold(BigUint::ZERO, |sum, &limb| (sum << 52u8) + limb);
+                prop_assert!(sum < &n * 2u8);
+            }
+        }
+    }
+
+    #[test]
     fn powers_agree((n, seeds, _) in case(), choice in kernels()) {
         let h = n.len();
         let kernel = choose(choice, &n);

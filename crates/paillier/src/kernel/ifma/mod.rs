@@ -23,6 +23,7 @@
 mod fixed;
 mod gather;
 mod lanes;
+mod radix;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,9 +34,12 @@ use super::{Kernel, Powers, Residues};
 use crate::limbs;
 use crate::montgomery::Montgomery;
 use lanes::{BLOCK, Cpu, Digit, Group, LANES, LIMB_BITS, LIMB_MASK, Modulus, Workspace};
+use radix::{from_limbs, to_limbs};
 
 /// Bits of the secret exponent that [`Kernel::power`] takes at a time.
 const WINDOW: usize = 5;
+/// Powers that it looks up.
+const ENTRIES: usize = 1 << WINDOW;
 
 /// The kernel for n, where the processor has the instructions.
 pub(super) fn kernel_for(n: &[u64]) -> Option<Arc<dyn Kernel>> {
@@ -81,7 +85,7 @@ impl<const K: usize> Ifma<K> {
             for _ in 0..LIMB_BITS * Self::LIMBS {
                 super::portable::double(power, n);
             }
-            Self::split(power)
+            Self::split(power, h)
         };
         let one = doubled(&mut power);
         // (1 − R) mod n, or n itself.
@@ -108,12 +112,13 @@ impl<const K: usize> Ifma<K> {
         Self { cpu, modulus, field: Montgomery::new(n), one, r2: all, unit: unit.low }
     }
 
-    /// Canonical digits of residues in radix 2^52, in the layout of residues.
-    fn split(canonical: &[u64]) -> Zeroizing<Vec<u64>> {
-        let mut words = Zeroizing::new(vec![0; Self::STRIDE]);
-        let (x0, x1) = canonical.split_at(canonical.len() / 2);
-        to_limbs(&mut words[..Self::LIMBS], x0);
-        to_limbs(&mut words[Self::LIMBS..2 * Self::LIMBS], x1);
+    /// Canonical digits of residues, each of twice `h` words, in radix 2^52 and the layout of residues.
+    fn split(canonical: &[u64], h: usize) -> Zeroizing<Vec<u64>> {
+        let mut words = Zeroizing::new(vec![0; canonical.len() / (2 * h) * Self::STRIDE]);
+        for (words, x) in words.chunks_exact_mut(Self::STRIDE).zip(canonical.chunks_exact(2 * h)) {
+            to_limbs(&mut words[..Self::LIMBS], &x[..h]);
+            to_limbs(&mut words[Self::LIMBS..2 * Self::LIMBS], &x[h..]);
+        }
         words
     }
 
@@ -174,42 +179,6 @@ impl<const K: usize> Ifma<K> {
     }
 }
 
-/// 16 limbs are as long as 13 words.
-const LIMBS_OF_CHUNK: usize = 16;
-const WORDS_OF_CHUNK: usize = LIMBS_OF_CHUNK * LIMB_BITS / 64;
-
-/// Cuts a number into 52-bit limbs, as many as `out` has.
-fn to_limbs(out: &mut [u64], x: &[u64]) {
-    let mut chunks = x.chunks(WORDS_OF_CHUNK);
-    for out in out.chunks_mut(LIMBS_OF_CHUNK) {
-        let chunk = chunks.next().unwrap_or(&[]);
-        let mut words = [0; WORDS_OF_CHUNK + 1];
-        words[..chunk.len()].copy_from_slice(chunk);
-        let limbs: [u64; LIMBS_OF_CHUNK] = core::array::from_fn(|i| {
-            let (word, shift) = (LIMB_BITS * i / 64, LIMB_BITS * i % 64);
-            let pair = u128::from(words[word]) | (u128::from(words[word + 1]) << 64);
-            (pair >> shift) as u64 & LIMB_MASK
-        });
-        out.copy_from_slice(&limbs[..out.len()]);
-    }
-}
-
-/// The inverse of [`to_limbs`] for a number that `out` has room for.
-fn from_limbs(out: &mut [u64], limbs: &[u64]) {
-    for (out, chunk) in out.chunks_mut(WORDS_OF_CHUNK).zip(limbs.chunks(LIMBS_OF_CHUNK)) {
-        let mut limbs = [0; LIMBS_OF_CHUNK + 1];
-        limbs[..chunk.len()].copy_from_slice(chunk);
-        let words: [u64; WORDS_OF_CHUNK] = core::array::from_fn(|i| {
-            // The rest of one limb, the next, and perhaps some of a third.
-            let (first, shift) = (64 * i / LIMB_BITS, 64 * i % LIMB_BITS);
-            let pair = u128::from(limbs[first]) | (u128::from(limbs[first + 1]) << LIMB_BITS);
-            let third = u128::from(*limbs.get(first + 2).unwrap_or(&0)) << (2 * LIMB_BITS - shift);
-            (pair >> shift) as u64 | third as u64
-        });
-        out.copy_from_slice(&words[..out.len()]);
-    }
-}
-
 impl<const K: usize> Kernel for Ifma<K> {
     fn name(&self) -> &'static str {
         "ifma"
@@ -232,11 +201,7 @@ impl<const K: usize> Kernel for Ifma<K> {
     }
 
     fn import(&self, canonical: &[u64]) -> Residues {
-        let digits = canonical.chunks_exact(2 * self.field.len());
-        let mut words = Zeroizing::new(Vec::with_capacity(digits.len() * Self::STRIDE));
-        for digits in digits {
-            words.extend_from_slice(&Self::split(digits));
-        }
+        let mut words = Self::split(canonical, self.field.len());
         let mut w = Workspace::new(self.cpu);
         self.for_each_group(&mut words, |_, group| self.modulus.multiply(group, &self.r2, &mut w));
         Residues { words, stride: Self::STRIDE }
@@ -281,22 +246,23 @@ impl<const K: usize> Kernel for Ifma<K> {
     fn power(&self, bases: &[u64], exponent: &[u64]) -> Residues {
         let mut words = Zeroizing::new(bases.to_vec());
         let mut w = Workspace::new(self.cpu);
-        let mut table = Zeroizing::new(vec![Group::zero(); 1 << WINDOW]);
+        let mut table = Zeroizing::new(vec![Group::zero(); ENTRIES]);
         let mut factor = Zeroizing::new(Group::zero());
         self.load(&mut table[0], &self.one);
         self.for_each_group(&mut words, |_, group| {
-            for e in 1..1 << WINDOW {
+            for e in 1..ENTRIES {
                 let (done, next) = table.split_at_mut(e);
                 next[0].clone_from(&done[e - 1]);
                 self.modulus.multiply(&mut next[0], group, &mut w);
             }
+            let table: &[_; ENTRIES] = table.first_chunk().expect("as many entries");
             group.clone_from(&table[0]);
             for position in (0..(64 * exponent.len()).div_ceil(WINDOW)).rev() {
                 for _ in 0..WINDOW {
                     self.modulus.square(group, &mut w);
                 }
                 let digit = limbs::bits(exponent, WINDOW * position, WINDOW);
-                factor.select(self.cpu, &table, digit);
+                factor.select(self.cpu, table, digit);
                 self.modulus.multiply(group, &factor, &mut w);
             }
         });
@@ -315,10 +281,7 @@ impl<const K: usize> Kernel for Ifma<K> {
 
     fn add_plain_canonical(&self, canonical: &mut [u64], m: &[u64]) {
         let h = self.field.len();
-        let mut words = Zeroizing::new(Vec::new());
-        for digits in canonical.chunks_exact(2 * h) {
-            words.extend_from_slice(&Self::split(digits));
-        }
+        let mut words = Self::split(canonical, h);
         let mut w = Workspace::new(self.cpu);
         self.for_each_group(&mut words, |i, group| {
             let mut m = self.load_digits(m[i * LANES * h..].chunks_exact(h));

@@ -16,16 +16,16 @@ pub(in super::super) const PLANES: usize = 7;
 /// Residues looked up together: eight groups.
 pub(in super::super) const PLANE_LANES: usize = 64;
 
-/// One index, up to 9 bits, for each of 64 residues. Wiped by its owner.
+/// One index of 8 bits for each of 64 residues. Wiped by its owner.
 pub(in super::super) struct Indices {
     low: Line,
-    /// Bits 7 and 8 of all indices.
-    high: [u64; 2],
+    /// The highest bits of all indices.
+    high: u64,
 }
 
 impl Indices {
     pub(in super::super) fn new() -> Self {
-        Self { low: Line::default(), high: [0; 2] }
+        Self { low: Line::default(), high: 0 }
     }
 
     /// Sets the index of a residue.
@@ -35,12 +35,10 @@ impl Indices {
         let (group, lane) = (residue / LANES, residue % LANES);
         let at = 16 * (lane / 2) + 2 * group + lane % 2;
         self.low.0[at] = index as u8 & 0x7f;
-        for (bit, mask) in self.high.iter_mut().enumerate() {
-            *mask = (*mask & !(1 << at)) | ((index >> (7 + bit) & 1) << at);
-        }
+        self.high = (self.high & !(1 << at)) | ((index >> 7 & 1) << at);
     }
 
-    /// Looks up a digit of each residue. The table has 2^`window` entries (7, 8 or 9), word by word,
+    /// Looks up a digit of each residue. The table has 2^`window` entries (7 or 8), word by word,
     /// plane by plane.
     pub(in super::super) fn look_up<const K: usize>(
         &self,
@@ -56,8 +54,7 @@ impl Indices {
             match window {
                 7 => look_up::<K, 2>(self, table, digits),
                 8 => look_up::<K, 4>(self, table, digits),
-                9 => look_up::<K, 8>(self, table, digits),
-                _ => unreachable!("windows have 7 to 9 bits"),
+                _ => unreachable!("windows have 7 or 8 bits"),
             }
         }
     }
@@ -71,31 +68,35 @@ impl Zeroize for Indices {
 }
 
 impl<const K: usize> Group<K> {
-    /// Copies entry `pick` of a table, which is the same one for all lanes, reading every entry.
-    pub(in super::super) fn select(&mut self, cpu: Cpu, table: &[Self], pick: u64) {
+    /// Copies entry `pick` of a table of N, which is the same one for all lanes, reading every entry.
+    pub(in super::super) fn select<const N: usize>(
+        &mut self,
+        cpu: Cpu,
+        table: &[Self; N],
+        pick: u64,
+    ) {
         let Cpu(()) = cpu;
+        let mut masks = [0; N];
+        for (e, mask) in masks.iter_mut().enumerate() {
+            *mask = limbs::mask(limbs::is_zero(&[pick ^ e as u64]));
+        }
         for block in 0..K {
             // SAFETY: `Cpu` proves the features.
             unsafe {
-                select(&mut self.low[block], table.iter().map(|entry| &entry.low[block]), pick);
-                select(&mut self.high[block], table.iter().map(|entry| &entry.high[block]), pick);
+                select(
+                    &mut self.low[block],
+                    table.each_ref().map(|entry| &entry.low[block]),
+                    &masks,
+                );
+                select(
+                    &mut self.high[block],
+                    table.each_ref().map(|entry| &entry.high[block]),
+                    &masks,
+                );
             }
         }
+        masks.zeroize();
     }
-}
-
-/// As [`Group::select`], for one block of every entry.
-#[target_feature(enable = "avx512f")]
-fn select<'a>(out: &mut Block, entries: impl Iterator<Item = &'a Block>, pick: u64) {
-    let mut sum = [_mm512_setzero_si512(); BLOCK];
-    for (e, entry) in entries.enumerate() {
-        let mask = _mm512_set1_epi64(limbs::mask(limbs::is_zero(&[pick ^ e as u64])) as i64);
-        for (sum, x) in sum.iter_mut().zip(entry) {
-            // sum | (x & mask)
-            *sum = _mm512_ternarylogic_epi64::<0xf8>(*sum, *x, mask);
-        }
-    }
-    *out = sum;
 }
 
 with_features! {
@@ -106,7 +107,6 @@ with_features! {
         digits: &mut [Digit<K>; LANES],
     ) {
         let index = load_line(&indices.low);
-        let [bit7, bit8] = indices.high;
         let (planes, _) = table.as_chunks::<REGISTERS>();
         let (words, _) = planes.as_chunks::<PLANES>();
         for (k, word) in words.iter().enumerate() {
@@ -115,12 +115,9 @@ with_features! {
                 let pick = |at: usize| {
                     _mm512_permutex2var_epi8(load_line(&plane[at]), index, load_line(&plane[at + 1]))
                 };
-                let pick_of_256 =
-                    |at: usize| _mm512_mask_blend_epi8(bit7, pick(at), pick(at + 2));
                 *out = match REGISTERS {
                     2 => pick(0),
-                    4 => pick_of_256(0),
-                    _ => _mm512_mask_blend_epi8(bit8, pick_of_256(0), pick_of_256(4)),
+                    _ => _mm512_mask_blend_epi8(indices.high, pick(0), pick(2)),
                 };
             }
             for (digit, register) in digits.iter_mut().zip(join_bytes(bytes)) {
@@ -152,6 +149,19 @@ with_features! {
             }
         }
         out
+    }
+
+    /// As [`Group::select`], for one block of every entry.
+    fn select<const N: usize>(out: &mut Block, entries: [&Block; N], masks: &[u64; N]) {
+        let mut sum = [_mm512_setzero_si512(); BLOCK];
+        for (entry, &mask) in entries.iter().zip(masks) {
+            let mask = _mm512_set1_epi64(mask as i64);
+            for (sum, x) in sum.iter_mut().zip(*entry) {
+                // sum | (x & mask)
+                *sum = _mm512_ternarylogic_epi64::<0xf8>(*sum, *x, mask);
+            }
+        }
+        *out = sum;
     }
 
     #[inline]
