@@ -137,6 +137,7 @@ async fn no_file_of_a_node_holds_an_id_a_value_or_a_mask() {
     plan.log_level = "trace";
     let pair = Pair::start(&plan).unwrap();
     let bank = pair.client(Party::B).await.unwrap();
+    pair.client(Party::A).await.unwrap().list().await.unwrap();
 
     let job = run(&bank, &quick_job("the good one")).await;
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.failure);

@@ -26,6 +26,7 @@
 //! becomes a surplus 1 after the reduction: the reduced value is then a positive multiple of R
 //! divided by R, so taking the 1 off again cannot make it negative.
 
+use std::fmt;
 use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -36,7 +37,6 @@ use crate::limbs::{self, MAX_LIMBS};
 use crate::montgomery::{Montgomery, Scratch};
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct Portable {
     modulus: Montgomery,
     /// The form of 1: R mod n² = (R − n) + 1·n.
@@ -45,6 +45,12 @@ pub(crate) struct Portable {
     r2: Zeroizing<Vec<u64>>,
     /// The residue 1 itself, with which multiplying leaves Montgomery form.
     unit: Vec<u64>,
+}
+
+impl fmt::Debug for Portable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Portable").field("modulus", &self.modulus).finish_non_exhaustive()
+    }
 }
 
 /// Intermediate results of one product, wiped when a batch is done.

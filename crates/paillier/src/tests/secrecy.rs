@@ -6,7 +6,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::operations::{SIZES, receive};
-use crate::fixtures::test_key;
+use crate::fixtures::{test_key, test_primes};
+use crate::kernel::{self, Choice};
 use crate::*;
 
 #[track_caller]
@@ -42,5 +43,19 @@ fn debug_shows_no_secret() {
         shows(&EncryptedVector::from_ciphertexts(received), "EncryptedVector(3 of 3 touched)");
         let x = SparseMatrix::new(2, vec![0, 1], vec![1], vec![-4711], [true, true]).unwrap();
         shows(&x, "SparseMatrix(1 x 2, ..)");
+    }
+}
+
+/// A kernel modulo p² holds numbers that p follows from.
+#[test]
+fn debug_of_a_kernel_shows_no_prime() {
+    for bits in SIZES {
+        let prime = limbs::from_le_bytes(&test_primes(bits, 0)[0]);
+        for choice in [Choice::Fastest, Choice::Portable] {
+            let kernel = kernel::choose(choice, &prime);
+            let text = format!("{kernel:?} {kernel:#?}");
+            let longest = text.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max();
+            assert!(longest < Some(8) && !text.contains('['), "{text}");
+        }
     }
 }

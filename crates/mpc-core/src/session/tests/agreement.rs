@@ -5,8 +5,12 @@ use crate::session::seed::SharedSeed;
 
 const SOON: Duration = Duration::from_millis(300);
 
-/// Both sides' seeds, with A's messages seen by an interceptor.
-fn seeds(job: u8, seed: u64, interceptor: Interceptor) -> [Result<SharedSeed, SessionError>; 2] {
+/// Both sides' seeds from their generators' seeds, with A's messages seen by an interceptor.
+fn seeds(
+    job: u8,
+    own: [u64; 2],
+    interceptor: Interceptor,
+) -> [Result<SharedSeed, SessionError>; 2] {
     let (mut link_a, mut link_b) = MemoryLink::pair(SOON);
     link_a.intercept(interceptor);
     let end = |link: &mut MemoryLink, role, seed| {
@@ -14,22 +18,23 @@ fn seeds(job: u8, seed: u64, interceptor: Interceptor) -> [Result<SharedSeed, Se
         seed::exchange(&mut channel, &[job; 16], &mut ChaCha20Rng::seed_from_u64(seed))
     };
     thread::scope(|s| {
-        let a = s.spawn(move || end(&mut link_a, Role::FeatureHolder, seed));
-        let b = s.spawn(move || end(&mut link_b, Role::LabelHolder, seed + 1));
+        let a = s.spawn(move || end(&mut link_a, Role::FeatureHolder, own[0]));
+        let b = s.spawn(move || end(&mut link_b, Role::LabelHolder, own[1]));
         [a.join().unwrap(), b.join().unwrap()]
     })
 }
 
 #[test]
 fn both_sides_and_the_job_enter_the_seed() {
-    let honest = |job, seed| {
-        let [a, b] = seeds(job, seed, Box::new(|_, _| {})).map(|end| end.ok().unwrap());
+    let honest = |job, own| {
+        let [a, b] = seeds(job, own, Box::new(|_, _| {})).map(|end| end.ok().unwrap());
         assert_eq!((a.session, a.rows), (b.session, b.rows));
         assert_ne!(a.session, a.rows);
         [a.session, a.rows]
     };
-    // Of the runs 100 and 101, B's nonce in the first is A's in the second.
-    let runs = [honest(1, 100), honest(1, 101), honest(2, 100)].concat();
+    // Every two of the first three runs have one nonce in common.
+    let runs = [(1, [100, 101]), (1, [100, 102]), (1, [101, 102]), (2, [100, 101])];
+    let runs = runs.map(|(job, own)| honest(job, own)).concat();
     for (i, x) in runs.iter().enumerate() {
         assert!(!runs[..i].contains(x), "two seeds are equal");
     }
@@ -39,7 +44,7 @@ fn both_sides_and_the_job_enter_the_seed() {
 fn a_seed_other_than_the_committed_one_is_refused() {
     let flip: fn(&mut Vec<u8>) = |b| b[31] ^= 1;
     for nth in 0..2 {
-        let [_, b] = seeds(1, 102, change(Step::Seed, nth, flip));
+        let [_, b] = seeds(1, [102, 103], change(Step::Seed, nth, flip));
         let error = b.err().expect("B notices");
         assert_eq!((error.code(), error.step()), ("peer.bad_message", Some(Step::Seed)), "{nth}");
         assert!(error.to_string().contains("commitment"), "{nth}: {error}");
