@@ -72,17 +72,24 @@ pub(crate) struct Tree {
     target: PathBuf,
     log: PathBuf,
     limit: Duration,
+    /// Held while this value lives: two runs would patch the same tree.
+    _lock: File,
 }
 
 impl Tree {
-    /// Copies what git tracks, and new files that it does not ignore, to `target/mutants/tree`.
+    /// Copies what git tracks, and new files that it does not ignore, to `target/mutants/tree`, unless
+    /// another run is using it.
     pub(crate) fn copy(root: &Path, limit: Duration) -> Result<Self, Problem> {
         let base = root.join("target/mutants");
+        fs::create_dir_all(&base).map_err(at(&base))?;
+        let lock = File::create(base.join("lock")).map_err(at(&base))?;
+        lock.try_lock().map_err(|e| format!("another run uses {}: {e}", base.display()))?;
         let tree = Self {
             folder: base.join("tree"),
             target: base.join("build"),
             log: base.join("last-run.log"),
             limit,
+            _lock: lock,
         };
         if tree.folder.exists() {
             fs::remove_dir_all(&tree.folder).map_err(at(&tree.folder))?;
