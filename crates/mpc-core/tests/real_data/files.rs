@@ -8,16 +8,16 @@ use flate2::read::GzDecoder;
 use mpc_core::matrix::{Features, Table};
 use serde_json::Value;
 
-/// The folder of a data set: under `$CAESAR_DATA`, or `data/` of the repository, or `../shared/data`
-/// beside it. `None`, with a line that says so, if it is in none of them.
+/// The folder of a data set: under `$CAESAR_DATA`, or `data/` of the repository. `None`, with a line that
+/// says so, if it is in neither.
 pub(crate) fn find(set: &str) -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folders = [repository.join("data"), repository.join("../shared/data")];
+    let folders = [repository.join("data")];
     let from_env = std::env::var_os("CAESAR_DATA").map(PathBuf::from);
     let found = from_env.into_iter().chain(folders).map(|folder| folder.join(set));
     let found = found.into_iter().find(|folder| folder.join("expected.json").is_file());
     if found.is_none() {
-        println!("skipped 1 set: {set} is not in $CAESAR_DATA, data/ or ../shared/data");
+        println!("skipped 1 set: {set} is not in $CAESAR_DATA or data/");
     }
     found
 }
