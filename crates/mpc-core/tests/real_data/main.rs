@@ -208,7 +208,7 @@ fn the_default_rule_reaches_the_reference() {
 
 /// Steps that overshoot: the series keeps up with the exact sigmoid. KS after the last of such steps
 /// depends on the order of rows (floating point alone ranges from 0.58 to 0.64 on a9a), so one order
-/// of ten may differ by more than 0.03; measured were 1 of 60 on a9a and none on default_credit.
+/// of ten may differ by more than 0.03 (docs/adr/0003 counts them).
 #[test]
 fn large_steps_follow_floating_point() {
     for (set, rate) in [("default_credit", 3.0), ("a9a", 10.0)] {
