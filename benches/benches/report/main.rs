@@ -82,8 +82,8 @@ fn markdown(report: &Report) -> String {
         "# Benchmarks\n\nWritten by `cargo bench-report`; medians, one core, seed {}.\n\n\
          {}, {} cores, {}, {}, commit {}.\n\n\
          ## Operations of homomorphic encryption\n\n\
-         Operations a second; in brackets, how many products modulo N² of the same kernel one \
-         operation takes. Conversions, encoding and decoding are included.\n\n\
+         Operations a second, and how many products modulo N² of the same kernel one takes. \
+         Conversions, encoding and decoding are included.\n\n\
          | operation | bits | kernel | a second | products |\n|---|---|---|---|---|\n",
         report.seed,
         machine.processor,
