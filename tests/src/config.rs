@@ -42,6 +42,8 @@ pub struct Dataset {
     path: PathBuf,
     /// Peers that may use it in jobs.
     pub allow_peers: Vec<String>,
+    /// Whether the peer may see scores of some of its rows while it trains.
+    pub allow_validation: bool,
 }
 
 /// What kind of file a data set is.
@@ -60,6 +62,9 @@ pub enum Format {
     Libsvm {
         /// One id a line.
         ids: PathBuf,
+        /// Number of columns, where it is more than the highest index.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        columns: Option<u64>,
     },
 }
 
@@ -67,7 +72,13 @@ impl Dataset {
     /// A data set that the node's peer may use. `path` must be absolute.
     pub fn new(party: Party, name: &str, path: &Path, format: Format) -> Self {
         let allow_peers = vec![party.other().name().to_owned()];
-        Self { name: name.to_owned(), format, path: path.to_owned(), allow_peers }
+        Self {
+            name: name.to_owned(),
+            format,
+            path: path.to_owned(),
+            allow_peers,
+            allow_validation: false,
+        }
     }
 }
 
@@ -78,11 +89,13 @@ pub struct Limits {
     pub threads: usize,
     /// Silence after which the peer counts as lost.
     pub peer_timeout_seconds: u64,
+    /// Longest time for a TLS handshake.
+    pub handshake_timeout_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { threads: 1, peer_timeout_seconds: 30 }
+        Self { threads: 1, peer_timeout_seconds: 30, handshake_timeout_seconds: 10 }
     }
 }
 

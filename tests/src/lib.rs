@@ -6,8 +6,11 @@
 
 mod binary;
 mod config;
+pub mod faults;
 mod pair;
 mod process;
+pub mod proxy;
+pub mod resources;
 pub mod synthetic;
 
 use std::{

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::{
     Dataset, HarnessError, Limits, NodeProcess, Party, START_DEADLINE,
     config::{ClientEntry, ClientFile, Log, NodeConfig, Peer, Tls},
+    proxy::FaultProxy,
 };
 
 /// What a [`Pair`] is to be.
@@ -34,14 +35,24 @@ pub struct PairPlan {
     pub log_level: &'static str,
     /// A party whose configuration pins a certificate that its peer does not have.
     pub mistaken: Option<Party>,
+    /// Whether a [`FaultProxy`] stands between the two.
+    pub proxied: bool,
 }
 
 impl PairPlan {
     /// Two nodes with these catalogues; A connects to B.
     pub fn new(binary: PathBuf, datasets_a: Vec<Dataset>, datasets_b: Vec<Dataset>) -> Self {
         let limits = Limits::default();
-        let (connector, log_level) = (Party::A, "info");
-        Self { binary, datasets_a, datasets_b, connector, limits, log_level, mistaken: None }
+        Self {
+            binary,
+            datasets_a,
+            datasets_b,
+            connector: Party::A,
+            limits,
+            log_level: "info",
+            mistaken: None,
+            proxied: false,
+        }
     }
 }
 
@@ -52,6 +63,8 @@ pub struct Pair {
     // Dropped in this order: processes before the folder they write to.
     a: NodeProcess,
     b: NodeProcess,
+    proxy: Option<FaultProxy>,
+    connector: Party,
     binary: PathBuf,
     folder: TempDir,
 }
@@ -76,7 +89,12 @@ impl Pair {
         let listener = plan.connector.other();
         write_node_config(plan, folder.path(), listener, None)?;
         let listening = start_node(&plan.binary, folder.path(), listener)?;
-        write_node_config(plan, folder.path(), plan.connector, Some(listening.address()))?;
+        let proxy = match plan.proxied {
+            true => Some(FaultProxy::start(listening.address())?),
+            false => None,
+        };
+        let target = proxy.as_ref().map_or(listening.address(), FaultProxy::address);
+        write_node_config(plan, folder.path(), plan.connector, Some(target))?;
         let connecting = start_node(&plan.binary, folder.path(), plan.connector)?;
         let (a, b) = match plan.connector {
             Party::A => (connecting, listening),
@@ -86,7 +104,7 @@ impl Pair {
             let path = client_file(folder.path(), "client", party);
             write_client_config(&path, "client", party, node.address())?;
         }
-        Ok(Self { a, b, binary: plan.binary.clone(), folder })
+        Ok(Self { a, b, proxy, connector: plan.connector, binary: plan.binary.clone(), folder })
     }
 
     /// Settings of the client that both nodes list, for one of them. Usable as `caesar --config`.
@@ -135,13 +153,23 @@ impl Pair {
         }
     }
 
-    /// Starts a node again that has ended, with its old configuration and store. It must be the one
-    /// that connects, since the other's port would change.
+    /// What stands between the two nodes, if the plan asked for it.
+    pub fn proxy(&self) -> Option<&FaultProxy> {
+        self.proxy.as_ref()
+    }
+
+    /// Starts a node again that has ended, with its old configuration and store. The one that
+    /// listens comes back on another port: without a proxy between the two, which is told, the other
+    /// does not find it.
     ///
     /// # Errors
     /// As [`Pair::start`].
     pub fn restart(&mut self, party: Party) -> Result<(), HarnessError> {
-        *self.node_mut(party) = start_node(&self.binary, self.folder.path(), party)?;
+        let node = start_node(&self.binary, self.folder.path(), party)?;
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| party != self.connector) {
+            proxy.set_upstream(node.address());
+        }
+        *self.node_mut(party) = node;
         let path = self.client_file(party);
         write_client_config(&path, "client", party, self.node(party).address())
     }

@@ -15,11 +15,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::HarnessError;
 
-/// A running `caesar-node serve`. Dropping it kills the process and waits for its end.
+/// A running `caesar-node serve`. Dropping it kills the process and waits for its end; should this
+/// program end without that, a guard does it.
 #[derive(Debug)]
 pub struct NodeProcess {
     name: String,
     child: Child,
+    guard: Child,
     address: SocketAddr,
     log: PathBuf,
 }
@@ -51,10 +53,18 @@ impl NodeProcess {
             .spawn()
             .map_err(HarnessError::io(format!("cannot start {}", binary.display())))?;
         let stdout = child.stdout.take().expect("stdout was piped above");
+        let guard = match guard(child.id()) {
+            Ok(guard) => guard,
+            Err(error) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(HarnessError::io("cannot start sh")(error));
+            }
+        };
         // From here on the drop of `node` ends the process, whatever happens.
         let mut node = Self {
             name: name.to_owned(),
             child,
+            guard,
             address: SocketAddr::from(([0; 4], 0)),
             log: log.to_owned(),
         };
@@ -88,7 +98,16 @@ impl NodeProcess {
 
     /// Whether the process runs.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        let runs = matches!(self.child.try_wait(), Ok(None));
+        if !runs {
+            self.dismiss_guard();
+        }
+        runs
+    }
+
+    /// Its number, while it runs.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop (SIGTERM) and waits; kills it after `grace`.
@@ -98,6 +117,7 @@ impl NodeProcess {
     pub fn stop(&mut self, grace: Duration) -> Result<ExitStatus, HarnessError> {
         let action = || HarnessError::io(format!("cannot stop node {}", self.name));
         if let Some(status) = self.child.try_wait().map_err(action())? {
+            self.dismiss_guard();
             return Ok(status);
         }
         let pid = Pid::from_child(&self.child);
@@ -105,6 +125,7 @@ impl NodeProcess {
         let until = Instant::now() + grace;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().map_err(action())? {
+                self.dismiss_guard();
                 return Ok(status);
             }
             thread::sleep(Duration::from_millis(20));
@@ -130,7 +151,14 @@ impl NodeProcess {
     pub fn kill(&mut self) -> Result<ExitStatus, HarnessError> {
         let action = || HarnessError::io(format!("cannot kill node {}", self.name));
         self.child.kill().map_err(action())?;
-        self.child.wait().map_err(action())
+        let status = self.child.wait().map_err(action())?;
+        self.dismiss_guard();
+        Ok(status)
+    }
+
+    /// The guard must not outlive the process: its number may be given to another one.
+    fn dismiss_guard(&mut self) {
+        let _ = self.guard.kill().and_then(|()| self.guard.wait());
     }
 
     /// The last lines of its standard error.
@@ -147,4 +175,15 @@ impl Drop for NodeProcess {
         // Fails only if the process has ended already.
         let _ = self.kill();
     }
+}
+
+/// Kills the process `pid` when this program is gone, however it went: the end of the pipe tells.
+/// A signal from the terminal or from `timeout` reaches the nodes and not the guard.
+fn guard(pid: u32) -> std::io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", "trap '' INT TERM HUP; read -r _; kill -9 \"$0\"", &pid.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
 }

@@ -6,18 +6,17 @@ mod common;
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use caesar_client::{Client, ClientConfig};
 use caesar_e2e::{Pair, PairPlan, Party};
-use common::{Good, node_binary};
-use rustls::{
-    ClientConfig as TlsConfig, ClientConnection, RootCertStore, StreamOwned,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+use common::{
+    Good, node_binary,
+    tls::{PREFACE, tls},
 };
+use rustls::{ClientConfig as TlsConfig, ClientConnection, StreamOwned};
 
 /// Longest wait for a node to close a connection it does not want: at once, and not only at the
 /// end of the 10 seconds that a handshake may take.
@@ -29,37 +28,8 @@ fn dial(address: SocketAddr) -> TcpStream {
     tcp
 }
 
-fn read_pem(folder: &Path, name: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_file(folder.join(format!("{name}.cert.pem"))).unwrap()
-}
-
-/// A TLS client that trusts the node and shows `identity`'s certificate, or none.
-fn tls(
-    folder: &Path,
-    node: Party,
-    identity: Option<&str>,
-    versions: &[&'static rustls::SupportedProtocolVersion],
-) -> Result<TlsConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add(read_pem(folder, node.name())).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = TlsConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_root_certificates(roots);
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(name) => {
-            let key = PrivateKeyDer::from_pem_file(folder.join(format!("{name}.key.pem"))).unwrap();
-            builder.with_client_auth_cert(vec![read_pem(folder, name)], key)?
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
-}
-
 /// Whether the node answers an HTTP/2 preface on this TLS connection.
 fn is_served(config: TlsConfig, address: SocketAddr) -> bool {
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let name = "localhost".try_into().unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = StreamOwned::new(connection, dial(address));
@@ -97,10 +67,7 @@ async fn only_listed_certificates_are_served() {
         assert!(!is_served(tls(None), address), "{party:?} serves without a certificate");
         assert!(!is_served(tls(Some("stranger")), address), "{party:?} serves a stranger");
 
-        for request in [
-            &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
-            &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"[..],
-        ] {
+        for request in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], PREFACE] {
             assert!(!answers_plaintext(address, request), "{party:?} answers plain text");
         }
 

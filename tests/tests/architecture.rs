@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     process::Command,
 };
 
@@ -88,7 +89,7 @@ fn the_client_builds_no_protocol_code() {
 #[test]
 fn every_licence_is_on_the_list() {
     let metadata = metadata();
-    let deny = std::fs::read_to_string(workspace_root().join("deny.toml")).unwrap();
+    let deny = fs::read_to_string(workspace_root().join("deny.toml")).unwrap();
     let deny: toml::Table = deny.parse().unwrap();
     let list = deny["licenses"]["allow"].as_array().unwrap();
     let allowed: Vec<&str> = list.iter().map(|l| l.as_str().unwrap()).collect();
@@ -159,4 +160,32 @@ fn licence_expressions_are_read_as_spdx_means_them() {
     for bad in ["GPL-3.0", "MIT AND GPL-3.0", "(MIT OR Apache-2.0) AND GPL-3.0", "MIT WITH x"] {
         assert!(!is_allowed(bad, &allowed), "{bad}");
     }
+}
+
+/// Computed ciphertexts have bytes for local storage only (rule 1 of the design): whoever encodes them
+/// elsewhere is about to send what was not sanitised.
+#[test]
+fn only_checkpoints_encode_ciphertexts_that_are_not_sanitised() {
+    let mut callers = BTreeSet::new();
+    let mut folders = vec![workspace_root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                if [".to_local_bytes(", ".snapshot("].iter().any(|call| text.contains(call)) {
+                    let path = path.strip_prefix(workspace_root()).unwrap();
+                    callers.insert(path.to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+    let allowed = [
+        "crates/mpc-core/src/session/checkpoint/model.rs",
+        "crates/mpc-core/src/session/tests/checkpoint.rs",
+        "crates/paillier/src/tests/products.rs",
+    ];
+    assert!(callers.iter().eq(&allowed), "{callers:?}");
 }

@@ -37,15 +37,17 @@ fn expect_nodes_gone(stderr: &str) {
 }
 
 #[test]
-fn the_demo_takes_files_prints_a_table_and_writes_json() {
+fn the_demo_takes_files_prints_a_table_and_writes_json_and_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let good = Good::write(folder.path(), 600, 400);
-    let json = folder.path().join("out.json");
+    let (json, page) = (folder.path().join("out.json"), folder.path().join("out.html"));
     let output = demo(&good)
         // A node that is given is not built, and not announced.
         .env_remove("CAESAR_NODE_BINARY")
         .args(["--modulus-bits", "2048", "--epochs", "2", "--json"])
         .arg(&json)
+        .arg("--report")
+        .arg(&page)
         .output()
         .unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
@@ -62,6 +64,11 @@ fn the_demo_takes_files_prints_a_table_and_writes_json() {
     assert_eq!(report["intersection_sha256_train"], good.train.common_sha256.as_str());
     assert_eq!(report["rows_a"], good.train.rows_a);
     assert_eq!(report["epochs"], 2);
+    let page = fs::read_to_string(page).unwrap();
+    let ks = report["evaluation"]["joint"]["ks"]["value"].as_f64().unwrap();
+    for part in ["<h1>demo</h1>", "chart-ks", "forward", &format!("{ks:.3}")] {
+        assert!(page.contains(part), "{part:?} is missing in the page");
+    }
     // Other programs read these names.
     let text = ["intersection_sha256_train", "intersection_sha256_test"];
     assert!(text.iter().all(|key| report[key].is_string()), "{report}");
@@ -184,16 +191,16 @@ fn every_wrong_file_is_one_message_with_its_place_and_leaves_nothing_running() {
         ),
         (
             "--party-a",
-            "nan.csv",
-            |t| line(t, 8, |l| cell(l, 2, "NaN")),
+            "overflow.csv",
+            |t| line(t, 8, |l| cell(l, 2, "1e999")),
             "data.not_numeric",
-            &["nan.csv, column \"a1\", line 8"],
+            &["overflow.csv, column \"a1\", line 8"],
         ),
         (
             "--test-a",
             "text.csv",
             |t| line(t, 9, |l| cell(l, 1, "4242 EUR")),
-            "data.not_numeric",
+            "data.type_differs",
             &["text.csv, column \"a0\", line 9"],
         ),
         (

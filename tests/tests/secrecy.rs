@@ -144,9 +144,9 @@ async fn no_file_of_a_node_holds_an_id_a_value_or_a_mask() {
     for (name, at_a) in [("bad at A", true), ("bad at B", false)] {
         let mut spec = quick_job(name);
         let data = &mut spec.data;
-        BAD.clone_into(if at_a { &mut data.train_a } else { &mut data.train_b });
+        BAD.clone_into(if at_a { &mut data.test_a } else { &mut data.test_b });
         let job = run(&bank, &spec).await;
-        assert_eq!(failure(&job).code, "data.not_numeric", "{name}");
+        assert_eq!(failure(&job).code, "data.type_differs", "{name}");
     }
 
     // While the nodes run: the store's journal is there too.

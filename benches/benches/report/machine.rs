@@ -2,10 +2,10 @@
 
 use std::{env, fs, process::Command, thread};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Names of hardware and software; nothing that tells one machine from another of its kind.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,

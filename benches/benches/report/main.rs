@@ -1,16 +1,26 @@
 //! `cargo bench-report`: measures this machine and writes JSON for programs and Markdown for readers.
 
+mod e2e;
+mod link;
 mod machine;
 mod measure;
 mod micro;
+mod plain;
+mod psi;
+mod report;
+mod secureml;
+mod yardstick;
 
-use std::{fmt::Write as _, fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use caesar_e2e::workspace_root;
 use clap::{Parser, ValueEnum};
 use machine::Machine;
-use micro::Micro;
-use serde::Serialize;
+use report::Report;
 
 /// Of keys' randomness, plaintexts and matrices.
 const SEED: u64 = 20_240_607;
@@ -22,10 +32,19 @@ struct Args {
     /// Parts to run; all by default
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Where to write the figures as JSON
+    /// Only cases whose name has this in it; such a run leaves the documents as they are
+    #[arg(long, value_name = "SUBSTRING")]
+    case: Option<String>,
+    /// Only links whose name has this in it; such a run leaves the documents as they are
+    #[arg(long, value_name = "SUBSTRING")]
+    link: Option<String>,
+    /// Rows of the paper-scale case; such a run leaves the documents as they are
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
+    /// Where to write the figures of this run as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Where to write the table
+    /// Where to write the tables; the figures they are made of go beside them, as .json
     #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
     markdown: PathBuf,
     /// Given by cargo
@@ -38,14 +57,12 @@ struct Args {
 enum Part {
     /// Operations of homomorphic encryption on one core
     Micro,
-}
-
-/// The figures; names are read by other programs and stay.
-#[derive(Debug, Serialize)]
-struct Report {
-    machine: Machine,
-    seed: u64,
-    micro: Vec<Micro>,
+    /// Whole jobs between two nodes
+    E2e,
+    /// The same beside dense secret sharing, and beside plain arithmetic
+    Secureml,
+    /// Private set intersection of large sets between two nodes
+    Psi,
 }
 
 fn main() -> ExitCode {
@@ -59,52 +76,61 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), String> {
-    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    let report = measure(args)?;
+    if let Some(path) = &args.json {
+        write(path, &report.json())?;
+    }
+    // Some of a part's figures would be taken for all of them.
+    if args.case.is_none() && args.link.is_none() && args.rows.is_none() {
+        let markdown = workspace_root().join(&args.markdown);
+        let figures = markdown.with_extension("json");
+        let report = report.or_earlier(Report::read(&figures)?);
+        write(&figures, &report.json())?;
+        write(&markdown, &report.markdown())?;
+    }
+    Ok(())
+}
+
+/// The parts that are wanted.
+fn measure(args: &Args) -> Result<Report, String> {
+    let machine = Machine::read();
+    let mut report = Report { machine: machine.clone(), seed: SEED, ..Report::default() };
+    let mut wanted = |part, name: &str| {
+        let wanted = args.only.is_empty() || args.only.contains(&part);
+        if wanted {
+            report.parts.insert(name.to_owned(), machine.clone());
+        }
+        wanted
+    };
+    let micro = wanted(Part::Micro, "micro");
+    let e2e = wanted(Part::E2e, "e2e");
+    let secureml = wanted(Part::Secureml, "secureml");
+    let psi = wanted(Part::Psi, "psi");
     let one_core = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let one_core = one_core.map_err(|e| format!("cannot start a thread: {e}"))?;
-    let micro =
-        if wanted(Part::Micro) { one_core.install(|| micro::measure(SEED)) } else { vec![] };
-    let report = Report { machine: Machine::read(), seed: SEED, micro };
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report).expect("numbers and text");
-        write(path, &text)?;
+    let case = args.case.as_deref().unwrap_or_default();
+    let link = args.link.as_deref().unwrap_or_default();
+    if micro {
+        (report.micro, report.yardstick) =
+            one_core.install(|| (micro::measure(SEED), yardstick::measure()));
     }
-    write(&workspace_root().join(&args.markdown), &markdown(&report))
+    if e2e {
+        let measured = e2e::measure(SEED, case, link, args.rows).map_err(|e| e.to_string())?;
+        (report.e2e, report.time_to_ks) = (measured.figures, measured.time_to_ks);
+        report.e2e_notes = measured.notes;
+    }
+    if secureml {
+        let cases = secureml::cases(case);
+        report.secureml = secureml::measure(SEED, &cases, link).map_err(|e| e.to_string())?;
+        let plain = one_core.install(|| plain::measure(SEED, &cases));
+        report.plain = plain.map_err(|e| e.to_string())?;
+    }
+    if psi {
+        report.psi = psi::measure(SEED).map_err(|e| e.to_string())?;
+    }
+    Ok(report)
 }
 
-fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
+fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
-}
-
-fn markdown(report: &Report) -> String {
-    let machine = &report.machine;
-    let mut out = format!(
-        "# Benchmarks\n\nWritten by `cargo bench-report`; medians, one core, seed {}.\n\n\
-         {}, {} cores, {}, {}, commit {}.\n\n\
-         ## Operations of homomorphic encryption\n\n\
-         Operations a second, and how many products modulo N² of the same kernel one takes. \
-         Conversions, encoding and decoding are included.\n\n\
-         | operation | bits | kernel | a second | products |\n|---|---|---|---|---|\n",
-        report.seed,
-        machine.processor,
-        machine.cores,
-        machine.system,
-        machine.compiler,
-        machine.commit,
-    );
-    for figure in &report.micro {
-        let product = report
-            .micro
-            .iter()
-            .find(|m| m.op == "mul" && (m.bits, m.kernel) == (figure.bits, figure.kernel))
-            .map_or(f64::NAN, |m| m.ops_per_second);
-        let products = product / figure.ops_per_second;
-        writeln!(
-            out,
-            "| {} | {} | {} | {:.0} | {products:.2} |",
-            figure.op, figure.bits, figure.kernel, figure.ops_per_second
-        )
-        .expect("writing to a string cannot fail");
-    }
-    out
 }

@@ -1,6 +1,9 @@
-//! Medians of repeated timings on the calling thread.
+//! Medians of repeated timings of the calling thread's own processor time: on an idle machine that is
+//! the time that passes, and other programs change it little.
 
 use std::time::{Duration, Instant};
+
+use cpu_time::ThreadTime;
 
 /// Time a measurement may take, its warm-up included.
 const BUDGET: Duration = Duration::from_millis(1_200);
@@ -13,7 +16,7 @@ pub(crate) fn per_second(operations: usize, mut run: impl FnMut()) -> f64 {
     let start = Instant::now();
     let mut times = Vec::new();
     while times.len() < LEAST || start.elapsed() < BUDGET {
-        let before = Instant::now();
+        let before = ThreadTime::now();
         run();
         times.push(before.elapsed().as_secs_f64());
     }

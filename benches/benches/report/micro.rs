@@ -1,7 +1,7 @@
 //! What one core does a second: every operation of homomorphic encryption, on every kernel that this
 //! machine has, at both key sizes.
 
-use std::{collections::BTreeSet, hint::black_box, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, hint::black_box, sync::Arc};
 
 use paillier::fixtures::test_key_on;
 use paillier::kernel::{Choice, Kernel, Residues, choose};
@@ -12,25 +12,27 @@ use paillier::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::measure::per_second;
+use crate::{measure::per_second, yardstick::Yardstick};
 
 /// Ciphertexts a call: a chunk of a mini-batch.
 const BATCH: usize = 256;
+/// Ciphertexts that an encryption pool prepares at a time.
+const PREPARED: usize = 1024;
 /// Columns of the sparse product: more ciphertexts than the caches hold.
 const COLUMNS: usize = 10_000;
 /// Non-zeros a row of the sparse product.
 const ROW: usize = 20;
-/// Bits of a slot in the packing benchmark.
-const SLOT_BITS: u32 = 93;
+/// Bits of a slot in the packing benchmark: those of a job on dense columns.
+const SLOT_BITS: u32 = 42;
 
 /// One figure of the report; the names are read by other programs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Micro {
-    pub(crate) op: &'static str,
+    pub(crate) op: String,
     pub(crate) bits: u32,
-    pub(crate) kernel: &'static str,
+    pub(crate) kernel: String,
     pub(crate) ops_per_second: f64,
 }
 
@@ -49,6 +51,7 @@ pub(crate) fn measure(seed: u64) -> Vec<Micro> {
                 let ops_per_second = run(bench);
                 let kernel = bench.kernel;
                 eprintln!("{op} at {} bits, {kernel}: {ops_per_second:.0}/s", bits.bits());
+                let (op, kernel) = (op.to_owned(), kernel.to_owned());
                 out.push(Micro { op, bits: bits.bits(), kernel, ops_per_second });
             }
         }
@@ -80,7 +83,7 @@ struct Bench {
     key: SecretKey,
     owner: OwnerEncryptor,
     sanitiser: Sanitiser,
-    values: Vec<u128>,
+    values: Vec<i128>,
     batch: Ciphertexts,
     columns: EncryptedVector,
 }
@@ -95,8 +98,8 @@ impl Bench {
         let key = test_key_on(choice, bits, 0);
         let owner = OwnerEncryptor::new(&key, &mut rng);
         let sanitiser = Sanitiser::new(key.public(), 40, &mut rng);
-        let values: Vec<u128> = (0..BATCH).map(|_| rng.random::<u64>().into()).collect();
-        let batch = receive(&owner.encrypt_u128(&values, &mut rng));
+        let values: Vec<i128> = (0..BATCH).map(|_| rng.random::<u64>().into()).collect();
+        let batch = receive(&owner.encrypt_signed(&values, &mut rng));
         // Every column is met once, so it gets a copy of one of the batch's ciphertexts.
         let mut columns = EncryptedVector::zeros(key.public(), COLUMNS);
         let spread = matrix(BATCH, COLUMNS, false, |i| {
@@ -159,14 +162,15 @@ fn square(bench: &mut Bench) -> f64 {
 
 /// Encryption by the key's owner with full-length randomness, up to the bytes for the wire.
 fn encrypt(bench: &mut Bench) -> f64 {
-    let Bench { owner, values, rng, .. } = bench;
-    per_second(BATCH, || drop(black_box(owner.encrypt_u128(values, rng).encode())))
+    let Bench { owner, rng, .. } = bench;
+    let values: Vec<i128> = (0..PREPARED).map(|_| rng.random::<u64>().into()).collect();
+    per_second(PREPARED, || drop(black_box(owner.encrypt_signed(&values, rng).encode())))
 }
 
 /// Constant-time decryption from the bytes of the wire.
 fn decrypt(bench: &mut Bench) -> f64 {
     let Bench { owner, values, rng, key, .. } = bench;
-    let bytes = owner.encrypt_u128(values, rng).encode();
+    let bytes = owner.encrypt_signed(values, rng).encode();
     per_second(BATCH, || {
         let received = Ciphertexts::decode(key.public(), &bytes, BATCH).expect("just encoded");
         black_box(key.decrypt(&received).expect("the same key"));
@@ -213,7 +217,7 @@ fn nnz_fixed16(bench: &mut Bench) -> f64 {
 /// Packed ciphertexts masked and given fresh randomness, up to the bytes for the wire.
 fn sanitise(bench: &mut Bench) -> f64 {
     let Bench { bits, batch, sanitiser, rng, .. } = bench;
-    let one_slot = PackLayout::new(*bits, bits.bits() - HEADROOM_BITS).expect("one slot fits");
+    let one_slot = PackLayout::new(*bits, bits.bits() - HEADROOM_BITS, 64).expect("one slot fits");
     let packed = || pack(batch, one_slot).expect("the same key");
     // Packing one slot costs a product, which is taken off.
     let packing = per_second(BATCH, || drop(black_box(packed())));
@@ -229,6 +233,42 @@ fn sanitise(bench: &mut Bench) -> f64 {
 /// Rows shifted and added into packed ciphertexts.
 fn pack_row(bench: &mut Bench) -> f64 {
     let Bench { bits, batch, .. } = bench;
-    let layout = PackLayout::new(*bits, SLOT_BITS).expect("slots fit");
+    let layout = PackLayout::new(*bits, SLOT_BITS, 64).expect("slots fit");
     per_second(BATCH, || drop(black_box(pack(batch, layout).expect("the same key"))))
+}
+
+/// The part of the report for readers.
+pub(crate) fn markdown(figures: &[Micro], yardstick: &[Yardstick]) -> String {
+    // Products modulo N² that a kernel does a second; not a number where there is no such kernel.
+    let product = |bits: u32, kernel: &str| {
+        let found = |m: &&Micro| m.op == "mul" && m.bits == bits && m.kernel == kernel;
+        figures.iter().find(found).map_or(f64::NAN, |m| m.ops_per_second)
+    };
+    let mut out = String::from(
+        "Operations a second of one core, medians, and how many products modulo N² of the same kernel \
+         one takes. Conversions, encoding and decoding are included.\n\n\
+         | operation | bits | kernel | a second | products |\n|---|---|---|---|---|\n",
+    );
+    for figure in figures {
+        let products = product(figure.bits, &figure.kernel) / figure.ops_per_second;
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {:.0} | {products:.2} |",
+            figure.op, figure.bits, figure.kernel, figure.ops_per_second
+        );
+    }
+    out += "\nA product modulo N² beside crypto-bigint's Montgomery form, without conversions:\n\n\
+            | bits | crypto-bigint, a second | portable kernel | vector kernel |\n|---|---|---|---|\n";
+    for figure in yardstick {
+        let times = |kernel| product(figure.bits, kernel) / figure.ops_per_second;
+        let _ = writeln!(
+            out,
+            "| {} | {:.0} | {:.1} times | {:.1} times |",
+            figure.bits,
+            figure.ops_per_second,
+            times("portable"),
+            times("ifma")
+        );
+    }
+    out
 }

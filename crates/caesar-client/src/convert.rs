@@ -3,45 +3,175 @@
 //! What a node says is checked here. An error is the sentence that [`Error::Answer`](crate::Error)
 //! shows.
 
+mod evaluation;
+
 use std::time::{Duration, SystemTime};
 
 use caesar_proto::v1;
 use tonic::Status;
 
 use crate::{
-    DataSets, Decile, Failure, Job, JobId, JobSpec, JobState, ModulusBits, Progress, Report, Side,
-    Told, Training,
+    ByColumn, ByHash, ClassWeight, DataSets, Decile, Failure, HashShare, Job, JobId, JobSpec,
+    JobState, ModulusBits, PartyProfile, Progress, Report, Schedule, Side, Split, StepProfile,
+    Told, Training, TrainingPoint,
 };
 
 type Checked<T> = Result<T, &'static str>;
 
 pub(crate) fn spec_to_wire(spec: &JobSpec) -> v1::JobSpec {
-    let JobSpec { name, data, training, modulus_bits } = spec.clone();
-    let DataSets { train_a, test_a, train_b, test_b } = data;
-    let Training { epochs, batch_size, learning_rate, l2 } = training;
+    let JobSpec { name, data, training, modulus_bits, priority } = spec.clone();
+    let DataSets { train_a, test_a, train_b, test_b, features_a, features_b, split } = data;
+    let (split_hash, split_column) = split_to_wire(split);
     v1::JobSpec {
         name,
         train_a,
         test_a,
         train_b,
         test_b,
-        training: Some(v1::Training { epochs, batch_size, learning_rate, l2 }),
+        training: Some(training_to_wire(training)),
         modulus_bits: modulus_bits.map_or(0, ModulusBits::get),
+        priority,
+        features_a,
+        features_b,
+        split_hash,
+        split_column,
     }
 }
 
+fn training_to_wire(training: Training) -> v1::Training {
+    let Training {
+        epochs,
+        batch_size,
+        learning_rate,
+        schedule,
+        l2,
+        max_steps,
+        max_train_seconds,
+        whiten,
+        class_weight,
+        sample_weights,
+        validation,
+        patience,
+        positive_class,
+    } = training;
+    v1::Training {
+        epochs,
+        batch_size,
+        learning_rate,
+        l2,
+        schedule: match schedule {
+            Schedule::Constant => String::new(),
+            schedule => schedule.name().to_owned(),
+        },
+        max_steps,
+        whiten,
+        class_weight: class_weight.map(|weight| match weight {
+            ClassWeight::Balanced => v1::training::ClassWeight::Balanced(true),
+            ClassWeight::Positive(times) => v1::training::ClassWeight::PositiveWeight(times),
+        }),
+        sample_weights,
+        validation,
+        patience,
+        max_train_seconds,
+        positive_class,
+    }
+}
+
+fn training_from_wire(training: v1::Training) -> Checked<Training> {
+    let v1::Training {
+        epochs,
+        batch_size,
+        learning_rate,
+        l2,
+        schedule,
+        max_steps,
+        whiten,
+        class_weight,
+        sample_weights,
+        validation,
+        patience,
+        max_train_seconds,
+        positive_class,
+    } = training;
+    Ok(Training {
+        epochs,
+        batch_size,
+        learning_rate,
+        schedule: match schedule.as_str() {
+            "" | "constant" => Schedule::Constant,
+            "linear" => Schedule::Linear,
+            "cosine" => Schedule::Cosine,
+            _ => return Err("a schedule of unknown name"),
+        },
+        l2,
+        max_steps,
+        max_train_seconds,
+        whiten,
+        class_weight: class_weight.and_then(|weight| match weight {
+            v1::training::ClassWeight::Balanced(balanced) => {
+                balanced.then_some(ClassWeight::Balanced)
+            }
+            v1::training::ClassWeight::PositiveWeight(times) => Some(ClassWeight::Positive(times)),
+        }),
+        sample_weights,
+        validation,
+        patience,
+        positive_class,
+    })
+}
+
+fn split_to_wire(split: Option<Split>) -> (Option<v1::HashSplit>, Option<v1::ColumnSplit>) {
+    match split {
+        None => (None, None),
+        Some(Split::Hash(ByHash { hash: HashShare { test, salt } })) => {
+            (Some(v1::HashSplit { test, salt }), None)
+        }
+        Some(Split::Column(ByColumn { side, column, test })) => {
+            (None, Some(v1::ColumnSplit { side, column, test }))
+        }
+    }
+}
+
+fn split_from_wire(
+    hash: Option<v1::HashSplit>,
+    column: Option<v1::ColumnSplit>,
+) -> Checked<Option<Split>> {
+    Ok(match (hash, column) {
+        (None, None) => None,
+        (Some(v1::HashSplit { test, salt }), None) => {
+            Some(Split::Hash(ByHash { hash: HashShare { test, salt } }))
+        }
+        (None, Some(v1::ColumnSplit { side, column, test })) => {
+            Some(Split::Column(ByColumn { side, column, test }))
+        }
+        (Some(_), Some(_)) => return Err("a division by a hash and by a column"),
+    })
+}
+
 fn spec_from_wire(spec: v1::JobSpec) -> Checked<JobSpec> {
-    let v1::JobSpec { name, train_a, test_a, train_b, test_b, training, modulus_bits } = spec;
-    let v1::Training { epochs, batch_size, learning_rate, l2 } = training.unwrap_or_default();
+    let v1::JobSpec {
+        name,
+        train_a,
+        test_a,
+        train_b,
+        test_b,
+        training,
+        modulus_bits,
+        priority,
+        ..
+    } = spec;
+    let split = split_from_wire(spec.split_hash, spec.split_column)?;
+    let (features_a, features_b) = (spec.features_a, spec.features_b);
     let modulus_bits = match modulus_bits {
         0 => None,
         bits => Some(ModulusBits::try_from(bits).map_err(|_| "unknown modulus length")?),
     };
     Ok(JobSpec {
         name,
-        data: DataSets { train_a, test_a, train_b, test_b },
-        training: Training { epochs, batch_size, learning_rate, l2 },
+        data: DataSets { train_a, test_a, train_b, test_b, features_a, features_b, split },
+        training: training_from_wire(training.unwrap_or_default())?,
         modulus_bits,
+        priority,
     })
 }
 
@@ -65,6 +195,8 @@ pub(crate) fn job_from_wire(job: v1::Job) -> Checked<Job> {
         state,
         progress: progress_from_wire(job.progress.unwrap_or_default()),
         failure,
+        attempt: job.attempt,
+        interrupted: job.interrupted.map(failure_from_wire),
         submitted: time(job.submitted_unix_ms).ok_or("a time out of range")?,
         ended: match job.ended_unix_ms {
             0 => None,
@@ -89,6 +221,9 @@ fn progress_from_wire(progress: v1::Progress) -> Progress {
         bytes_received: progress.bytes_received,
         eta: seconds(progress.eta_seconds),
         waiting: seconds(progress.waiting_seconds).filter(|d| !d.is_zero()),
+        waiting_for: progress.waiting_for,
+        not_connected: progress.not_connected,
+        round_trip: seconds(progress.round_trip_seconds).filter(|d| !d.is_zero()),
     }
 }
 
@@ -111,6 +246,10 @@ pub(crate) fn refusal_from_wire(status: &Status) -> (String, Option<Told>) {
     let side = Side::from_wire(field("caesar-side").unwrap_or_default());
     let told = Told { code: code.to_owned(), side, hint: hint.to_owned() };
     (message.to_owned(), Some(told))
+}
+
+fn training_point_from_wire(point: &v1::TrainingPoint) -> TrainingPoint {
+    TrainingPoint { epoch: point.epoch, ks: point.ks, auc: point.auc }
 }
 
 pub(crate) fn report_from_wire(result: v1::JobResult) -> Checked<Report> {
@@ -156,7 +295,32 @@ pub(crate) fn report_from_wire(result: v1::JobResult) -> Checked<Report> {
         ciphertexts_a_to_b: result.ciphertexts_a_to_b,
         ciphertexts_b_to_a: result.ciphertexts_b_to_a,
         kernel: result.kernel,
+        training_curve: result.training_curve.iter().map(training_point_from_wire).collect(),
+        stopped: result.stopped,
+        schedule: result.schedule,
+        whitened: result.whitened,
+        weighted: result.weighted,
+        validation_rows: result.validation_rows,
+        profile: result.profile.into_iter().map(profile_from_wire).collect(),
+        evaluation: result.evaluation.map(evaluation::evaluation_from_wire).transpose()?,
     })
+}
+
+fn profile_from_wire(profile: v1::PartyProfile) -> PartyProfile {
+    let v1::PartyProfile { party, product_seconds, steps } = profile;
+    let step = |step: v1::StepProfile| StepProfile {
+        step: step.step,
+        compute_seconds: step.compute_seconds,
+        wait_seconds: step.wait_seconds,
+        link_seconds: step.link_seconds,
+        messages_sent: step.messages_sent,
+        messages_received: step.messages_received,
+        bytes_sent: step.bytes_sent,
+        bytes_received: step.bytes_received,
+        predicted_seconds: step.predicted_seconds,
+    };
+    let steps = steps.into_iter().map(step).collect();
+    PartyProfile { party: Side::from_wire(&party), product_seconds, steps }
 }
 
 fn decile_from_wire(row: v1::DecileRow) -> Decile {
@@ -176,7 +340,7 @@ mod tests {
 
     fn spec() -> JobSpec {
         JobSpec::from_toml(
-            "name = \"n\"\nmodulus_bits = 2048\n[data]\ntrain_a = \"ta\"\ntest_a = \"sa\"\n\
+            "name = \"n\"\nmodulus_bits = 2048\npriority = -3\n[data]\ntrain_a = \"ta\"\ntest_a = \"sa\"\n\
              train_b = \"tb\"\ntest_b = \"sb\"\n[training]\nepochs = 3\nbatch_size = 65\n\
              learning_rate = 0.5\nl2 = 0.25\n",
         )
@@ -198,8 +362,19 @@ mod tests {
         let wire = spec_to_wire(&spec());
         assert_eq!((wire.train_a.as_str(), wire.test_a.as_str()), ("ta", "sa"));
         assert_eq!((wire.train_b.as_str(), wire.test_b.as_str()), ("tb", "sb"));
-        assert_eq!(wire.modulus_bits, 2048);
+        assert_eq!((wire.modulus_bits, wire.priority), (2048, -3));
         assert_eq!(spec_from_wire(wire).unwrap(), spec());
+        for rest in [
+            "hash = { test = 0.25, salt = \"s\" }",
+            "side = \"B\"\ncolumn = \"fold\"\ntest = [\"1\", \"2\"]",
+        ] {
+            let divided = JobSpec::from_toml(&format!(
+                "[data]\ntrain_a = \"ta\"\ntrain_b = \"tb\"\nfeatures_a = [\"a*\"]\n\
+                 features_b = [\"!b\"]\n[data.split]\n{rest}\n[training]\npositive_class = \"c\"\n"
+            ))
+            .unwrap();
+            assert_eq!(spec_from_wire(spec_to_wire(&divided)).unwrap(), divided);
+        }
         let plain = JobSpec::new(spec().data);
         assert_eq!(spec_from_wire(spec_to_wire(&plain)).unwrap(), plain);
     }

@@ -69,6 +69,14 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", .file.display())]
+    Unwritable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A TOML text has an error or an unknown key.
     #[error("{}{detail}", .file.as_ref().map(|f| format!("{}: ", f.display())).unwrap_or_default())]
     Toml {
@@ -195,6 +203,7 @@ impl Error {
         match self {
             Self::Refused { told: Some(told), .. } => &told.code,
             Self::Config(ConfigError::Unreadable { .. }) => "config.unreadable",
+            Self::Config(ConfigError::Unwritable { .. }) => "config.unwritable",
             Self::Config(ConfigError::Toml { .. }) => "config.toml",
             Self::Config(ConfigError::Pem { .. }) => "config.pem",
             Self::Config(ConfigError::Endpoint { .. }) => "config.endpoint",

@@ -42,7 +42,10 @@ mod client;
 mod config;
 mod convert;
 mod error;
+mod evaluation;
 mod job_spec;
+#[cfg(feature = "report")]
+pub mod report;
 #[cfg(feature = "cli")]
 pub mod terminal;
 mod tls;
@@ -51,5 +54,15 @@ mod types;
 pub use client::{Client, Watch};
 pub use config::{ClientConfig, ServerPin};
 pub use error::{ConfigError, ConnectionFault, Error, Refusal, Told};
-pub use job_spec::{DataSets, JobSpec, ModulusBits, Training};
-pub use types::{Decile, Failure, Job, JobId, JobState, Progress, Report, Side};
+pub use evaluation::{
+    CurvePoint, Estimate, Evaluation, ModelEvaluation, OperatingPoint, ScoreBin, Stability,
+    StabilityBin,
+};
+pub use job_spec::{
+    ByColumn, ByHash, ClassWeight, DataSets, HashShare, JobSpec, ModulusBits, Schedule, Split,
+    Training,
+};
+pub use types::{
+    Decile, Failure, Job, JobId, JobState, PartyProfile, Progress, Report, Side, StepProfile,
+    TrainingPoint,
+};

@@ -6,20 +6,28 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{ConfigError, JobSpec};
+use crate::{ConfigError, Evaluation, JobSpec};
 
 /// The name a node gave a job. Printable ASCII without spaces, 1 to 128 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct JobId(String);
 
 impl JobId {
     /// The text form.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = ConfigError;
+
+    fn try_from(text: String) -> Result<Self, ConfigError> {
+        text.parse()
     }
 }
 
@@ -46,7 +54,7 @@ impl fmt::Display for JobId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// Stored at B's node, waiting for its turn.
+    /// At B's node: waiting for its turn, its data or the peer. At A's: for B's next attempt.
     Queued,
     /// Offered to A's node, not yet accepted.
     Offered,
@@ -86,7 +94,7 @@ impl fmt::Display for JobState {
 }
 
 /// Who has to act on an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// The feature holder (the platform).
     A,
@@ -136,6 +144,11 @@ pub struct Job {
     pub progress: Progress,
     /// Why it failed; present exactly when the state is [`JobState::Failed`].
     pub failure: Option<Failure>,
+    /// Counts attempts from 1: restarts of the nodes begin new ones. While the job is queued: the
+    /// next one.
+    pub attempt: u32,
+    /// Why the last attempt ended before the job did, if one did.
+    pub interrupted: Option<Failure>,
     /// When the node stored it.
     pub submitted: SystemTime,
     /// When it reached a final state.
@@ -145,11 +158,11 @@ pub struct Job {
 /// What a job is doing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// Phase for people: data, psi, setup, train, evaluate, finish.
+    /// Phase for people: queued, data, psi, setup, train, evaluate, finish.
     pub phase: String,
     /// Stable name of the protocol step.
     pub step: String,
-    /// Mini-batch k of K while training; 0 of 0 otherwise.
+    /// Mini-batch k of K while training; hundredths of the files in step `load`; 0 of 0 otherwise.
     pub iteration: u32,
     /// K.
     pub iterations: u32,
@@ -163,6 +176,12 @@ pub struct Progress {
     pub eta: Option<Duration>,
     /// How long the node has waited for its peer in this step; `None` while it computes.
     pub waiting: Option<Duration>,
+    /// The peer's name at the node, while it waits.
+    pub waiting_for: String,
+    /// Why the peer is not connected; empty while it is.
+    pub not_connected: String,
+    /// Shortest round trip between the nodes on their current connection.
+    pub round_trip: Option<Duration>,
 }
 
 /// Why a job failed.
@@ -182,8 +201,8 @@ pub struct Failure {
 }
 
 /// The outcome of a job that succeeded. Only B's node has it. Serialises under the field names,
-/// which are stable.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// which are stable, and can be read again from there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The job.
@@ -256,6 +275,31 @@ pub struct Report {
     pub ciphertexts_b_to_a: u64,
     /// The arithmetic kernel, such as `portable`.
     pub kernel: String,
+    /// How the model did on the validation rows after each epoch; empty without validation.
+    #[serde(default)]
+    pub training_curve: Vec<TrainingPoint>,
+    /// Why training ended before all its epochs: `no-progress` or `time-limit`; empty if it did not.
+    #[serde(default)]
+    pub stopped: String,
+    /// How the step size fell.
+    #[serde(default)]
+    pub schedule: String,
+    /// Whether each side made its own standardised columns uncorrelated.
+    #[serde(default)]
+    pub whitened: bool,
+    /// Whether rows were weighted by class or by sample.
+    #[serde(default)]
+    pub weighted: bool,
+    /// Common training rows that were set aside.
+    #[serde(default)]
+    pub validation_rows: u64,
+    /// Where the time of the job's last attempt went, at A and at B. A's is missing if A's node was
+    /// gone at the very end.
+    #[serde(default)]
+    pub profile: Vec<PartyProfile>,
+    /// Both models on the test rows in full; absent from jobs of older nodes.
+    #[serde(default)]
+    pub evaluation: Option<Evaluation>,
 }
 
 impl Report {
@@ -270,10 +314,21 @@ impl Report {
     }
 }
 
-/// One tenth of the test rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Figures of the validation rows after an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingPoint {
+    /// Epochs done.
+    pub epoch: u32,
+    /// Kolmogorov–Smirnov statistic.
+    pub ks: f64,
+    /// Area under the ROC curve.
+    pub auc: f64,
+}
+
+/// One tenth of the test rows, or several where a tenth was too small to be told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decile {
-    /// 1 holds the highest scores.
+    /// The first tenth in it; 1 holds the highest scores.
     pub decile: u32,
     /// Rows in it.
     pub rows: u64,
@@ -283,6 +338,43 @@ pub struct Decile {
     pub lift: f64,
     /// KS at its end.
     pub ks: f64,
+}
+
+/// Where one party's time went in the attempt that ended the job. The times of all steps add up to the
+/// time that the party's engine ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartyProfile {
+    /// Whose it is.
+    pub party: Side,
+    /// Seconds of one product modulo N² on the party's kernel and threads, timed before the attempt; 0 if
+    /// they were not.
+    pub product_seconds: f64,
+    /// The steps that took place, in the order of a run.
+    pub steps: Vec<StepProfile>,
+}
+
+/// What one step took at one party.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepProfile {
+    /// Stable name of the protocol step.
+    pub step: String,
+    /// The protocol's thread worked: arithmetic, waiting for the node's own threads, and its disk.
+    pub compute_seconds: f64,
+    /// It waited for a message: the peer had not sent it yet, or it was under way.
+    pub wait_seconds: f64,
+    /// It was in sending: nearly all of it while the peer's window had no room.
+    pub link_seconds: f64,
+    /// Messages of the protocol it sent.
+    pub messages_sent: u64,
+    /// Messages it received.
+    pub messages_received: u64,
+    /// Bytes of the bodies of the messages it sent.
+    pub bytes_sent: u64,
+    /// Bytes of those it received.
+    pub bytes_received: u64,
+    /// What the cost model expects of `compute_seconds`, where it has a formula: counts of products
+    /// modulo N² times `product_seconds`.
+    pub predicted_seconds: Option<f64>,
 }
 
 #[cfg(test)]

@@ -42,10 +42,15 @@ const JOB: &str = "[data]\ntrain_a = \"a\"\ntest_a = \"b\"\ntrain_b = \"c\"\ntes
 fn help_names_every_command_and_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let output = caesar(folder.path(), &["--help"]);
-    let commands = ["submit", "watch", "status", "result", "cancel", "jobs", "--config"];
+    let commands = ["submit", "watch", "status", "result", "report", "cancel", "jobs", "--config"];
     expect(&output, 0, &commands, &[]);
     expect(&output, 0, &["Exit codes:", "CAESAR_CONFIG"], &[]);
-    expect(&caesar(folder.path(), &["result", "--help"]), 0, &["--json"], &[]);
+    expect(
+        &caesar(folder.path(), &["result", "--help"]),
+        0,
+        &["--json", "--full", "--profile"],
+        &[],
+    );
     expect(&caesar(folder.path(), &["submit", "--help"]), 0, &["--wait", "--request-id"], &[]);
     expect(&caesar(folder.path(), &["--version"]), 0, &["caesar "], &[]);
 }
@@ -104,6 +109,31 @@ async fn commands_against_a_node() {
     expect(&run(&["cancel", "good"]), 0, &["cancelled"], &[]);
     expect(&run(&["jobs"]), 0, &["good", "bad", "succeeded", "failed"], &[]);
 
+    let plain = run(&["result", "good"]);
+    assert!(!text(&plain.stdout).contains("error-ole"), "only on demand");
+    let profile = ["0.5000", "compute s", "error-ole", "1.50", "3.25", "took 2.00 µs"];
+    expect(&run(&["result", "good", "--profile"]), 0, &profile, &[]);
+
+    // Intervals and tenths always, the rest on demand.
+    expect(&plain, 0, &["95 % interval", "0.4500 to 0.5500", "+0.2500", "87.5 %", "0.75"], &[]);
+    assert!(!text(&plain.stdout).contains("0.1375"), "only on demand");
+    let full = ["0.1375", "0.4125", "0.0375", "largest KS", "70.0 %", "0.0625", "1,000"];
+    expect(&run(&["result", "good", "--full"]), 0, &full, &[]);
+
+    let page = here.join("report.html");
+    let output = run(&["report", "good", "-o", "report.html"]);
+    expect(&output, 0, &[], &[]);
+    assert!(output.stdout.is_empty());
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("0.450 to 0.550"), "{page}");
+    let output = run(&["report", "good", "--output", "-"]);
+    expect(&output, 0, &["<!DOCTYPE html>", "chart-roc"], &[]);
+    expect(&run(&["report", "bad", "-o", "none.html"]), 1, &[], &["peer.lost"]);
+    expect(&run(&["report", "running", "-o", "none.html"]), 1, &[], &["node.not_ready"]);
+    assert!(!here.join("none.html").exists(), "a page without a result");
+    let output = run(&["report", "good", "-o", "no/such/folder.html"]);
+    expect(&output, 2, &[], &["config.unwritable", "no/such/folder.html"]);
+
     let output = run(&["result", "good", "--json"]);
     expect(&output, 0, &[], &[]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -130,4 +160,48 @@ async fn commands_against_a_node() {
     ] {
         assert!(json.get(key).is_some(), "{key} is missing");
     }
+    let evaluation = &json["evaluation"];
+    assert_eq!(evaluation["positives"], 40);
+    assert_eq!(
+        evaluation["ks_gain"],
+        serde_json::json!({ "value": 0.25, "low": 0.2, "high": 0.3 })
+    );
+    for key in ["rows", "auc_gain", "stability", "resamples", "confidence", "min_bin_rows"] {
+        assert!(evaluation.get(key).is_some(), "{key} is missing");
+    }
+    for key in [
+        "ks",
+        "auc",
+        "average_precision",
+        "f1",
+        "brier",
+        "log_loss",
+        "calibration_error",
+        "at_ks",
+        "at_best_f1",
+        "recall_at_precision",
+        "precision_at_recall",
+        "bins",
+    ] {
+        assert!(evaluation["joint"].get(key).is_some(), "{key} is missing");
+        assert!(evaluation["bank_only"].get(key).is_some(), "{key} is missing");
+    }
+    let first = serde_json::json!({
+        "decile": 1, "rows": 50, "positives": 35, "low": 0.75, "mean_score": 1.0,
+        "mean_probability": 0.375,
+    });
+    assert_eq!(evaluation["joint"]["bins"][0], first);
+    // What was printed can be read again.
+    let again: caesar_client::Report = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&again).unwrap(), json);
+    let step = serde_json::json!({
+        "step": "error-ole", "compute_seconds": 1.5, "wait_seconds": 3.25, "link_seconds": 0.5,
+        "messages_sent": 1, "messages_received": 2, "bytes_sent": 3, "bytes_received": 4,
+        "predicted_seconds": null,
+    });
+    let profile = serde_json::json!([
+        { "party": "A", "product_seconds": 2e-6, "steps": [step] },
+        { "party": "B", "product_seconds": 0.0, "steps": [] },
+    ]);
+    assert_eq!(json["profile"], profile);
 }

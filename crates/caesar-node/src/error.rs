@@ -12,18 +12,23 @@ use serde::{Deserialize, Serialize};
 /// Every code that this crate issues itself. The data loader and `mpc-core` issue their own
 /// (`data.*`, `bounds.*`, `protocol.*`, …), which pass through unchanged.
 pub mod code {
-    /// The connection to the peer ended, or the peer stopped answering, while a job ran.
+    /// There was no connection to the peer for longer than `limits.reconnect_timeout_seconds` while a
+    /// job was under way.
     pub const PEER_LOST: &str = "peer.lost";
     /// The peer could not be reached when a job was due to start.
     pub const PEER_UNREACHABLE: &str = "peer.unreachable";
     /// The peer speaks another protocol version.
     pub const PEER_VERSION: &str = "peer.version";
-    /// The peer sent frames out of order, too large, or for another step.
+    /// The peer's frames have gaps, or its messages do not decode.
+    pub const PEER_BAD_MESSAGE: &str = "peer.bad_message";
+    /// The two nodes do not agree on what happened.
+    pub const PEER_DISAGREEMENT: &str = "peer.disagreement";
+    /// The peer's process is another one than before; jobs go on with a new attempt.
+    pub const PEER_RESTARTED: &str = "peer.restarted";
+    /// The peer does not follow the protocol of the channel.
     pub const PEER_PROTOCOL: &str = "peer.protocol";
     /// The peer is connected but did not send what a step needs in time.
     pub const PEER_TIMEOUT: &str = "peer.timeout";
-    /// Somebody cancelled the job.
-    pub const JOB_CANCELLED: &str = "job.cancelled";
     /// The job's specification is not acceptable.
     pub const JOB_SPEC: &str = "job.spec";
     /// The request id was used before, for another specification.
@@ -34,6 +39,10 @@ pub mod code {
     pub const JOB_NO_RESULT: &str = "job.no_result";
     /// Too many jobs wait already.
     pub const JOB_QUEUE_FULL: &str = "job.queue_full";
+    /// The job was interrupted `limits.max_attempts` times.
+    pub const JOB_TOO_MANY_ATTEMPTS: &str = "job.too_many_attempts";
+    /// A phase took longer than `limits.phase_timeout_seconds`.
+    pub const JOB_PHASE_TIMEOUT: &str = "job.phase_timeout";
     /// The call belongs to the other node.
     pub const JOB_WRONG_NODE: &str = "job.wrong_node";
     /// This node's catalogue has no such data set.
@@ -42,12 +51,16 @@ pub mod code {
     pub const DATASET_REFUSED: &str = "dataset.refused";
     /// The certificate has no role for this call.
     pub const ACCESS_DENIED: &str = "access.denied";
-    /// The node was restarted while the job was under way.
+    /// The attempt is not under way any more; the job goes on with a new one.
     pub const NODE_RESTARTED: &str = "node.restarted";
-    /// The node was told to stop while the job was under way.
+    /// The node was told to stop; its jobs go on when it runs again.
     pub const NODE_SHUTDOWN: &str = "node.shutdown";
     /// The job store could not be read or written.
     pub const IO_STORE: &str = "io.store";
+    /// A checkpoint could not be written or read. `mpc-core` issues it too, and `checkpoint.*`.
+    pub const IO_CHECKPOINT: &str = "io.checkpoint";
+    /// A checkpoint was written with a key that the node does not have.
+    pub const CHECKPOINT_KEY: &str = "checkpoint.key";
     /// A defect of this software; the log of the node has the place.
     pub const BUG_INTERNAL: &str = "bug.internal";
 }
@@ -170,11 +183,6 @@ impl Failure {
             format!("internal error in {place}"),
             "report it with the node's log; the log has the place and no data",
         )
-    }
-
-    /// Somebody cancelled the job at `side`.
-    pub fn cancelled(side: Side) -> Self {
-        Self::new(code::JOB_CANCELLED, Side::Client, format!("the job was cancelled at {side}"), "")
     }
 
     /// What kind of failure this is.

@@ -8,9 +8,20 @@ use std::{
     time::Duration,
 };
 
-use caesar_node::{config, config::Config, job::ProtocolEngine, log, node::Node, tls};
+use caesar_node::{
+    config,
+    config::Config,
+    data,
+    job::{self, ProtocolEngine},
+    log,
+    node::Node,
+    tls,
+};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// One institution's node of CAESAR: joint sparse logistic regression without sharing data.
 #[derive(Debug, Parser)]
@@ -41,6 +52,14 @@ enum Command {
         #[arg(long)]
         san: Vec<String>,
     },
+    /// Read data sets as a job would and print their columns: kinds, missing shares, ranges, levels.
+    Schema {
+        /// The configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+        /// A data set of the catalogue; all of them if none is named.
+        dataset: Option<String>,
+    },
     /// Check a configuration and everything it points to, and print a summary.
     CheckConfig {
         /// The configuration file (TOML).
@@ -56,6 +75,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { config } => serve(&config),
         Command::Keygen { out, name, san } => keygen(&out, &name, &san),
+        Command::Schema { config, dataset } => schema(&config, dataset.as_deref()),
         Command::CheckConfig { config } => check(&config),
     };
     match outcome {
@@ -93,6 +113,25 @@ fn check(path: &Path) -> Result<(), Exit> {
     let config = Config::load(path).map_err(|e| exit(EXIT_CONFIG)(&e))?;
     let summary = config::summary(&config).map_err(|e| exit(EXIT_CONFIG)(&e))?;
     print(summary.trim_end())
+}
+
+fn schema(path: &Path, only: Option<&str>) -> Result<(), Exit> {
+    let config = Config::load(path).map_err(|e| exit(EXIT_CONFIG)(&e))?;
+    let named = |name: &str| only.is_none_or(|only| only == name);
+    let mut datasets = config.datasets.iter().filter(|dataset| named(&dataset.name)).peekable();
+    if datasets.peek().is_none() {
+        let message = "the catalogue has no such data set".to_owned();
+        return Err(Exit { code: EXIT_CONFIG, message });
+    }
+    for dataset in datasets {
+        let gauge = data::Gauge::new(config.limits.data_memory_bytes());
+        let table = data::load_one(&job::source(&config, dataset), &gauge).map_err(|e| Exit {
+            code: EXIT_CONFIG,
+            message: format!("{}: {}: {e}; {}", dataset.name, e.code(), e.hint()),
+        })?;
+        print(&format!("{}: {}", dataset.name, data::describe(&table)))?;
+    }
+    Ok(())
 }
 
 fn serve(path: &Path) -> Result<(), Exit> {

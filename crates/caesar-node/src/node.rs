@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{ServerParts, serve},
+    checkpoint::{Checkpoints, KeyError, Keys},
     config::Config,
     job::{Engine, Manager, ManagerConfig},
     peer::{Hub, dial_loop},
@@ -14,8 +15,8 @@ use crate::{
     tls::{AcceptLimits, Connector, accept_loop, client_config, server_config},
 };
 
-/// Offers of the peer that may wait.
-const MAX_INVITATIONS: usize = 64;
+/// Messages of the peer about jobs that may wait.
+const MAX_NOTICES: usize = 256;
 /// Authenticated connections that may wait for the server.
 const CONNECTION_QUEUE: usize = 64;
 /// Time for last messages to leave.
@@ -38,6 +39,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error("certificate: {0}")]
     Tls(#[from] rustls::Error),
+    /// The key of checkpoints cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Anything else.
     #[error(transparent)]
     Failure(#[from] crate::error::Failure),
@@ -70,10 +74,14 @@ impl Node {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
-        let (invite, invitations) = mpsc::channel(MAX_INVITATIONS);
-        let hub = Hub::new(config.peer.name.clone(), config.role, config.limits.clone(), invite);
-        let parts = ManagerConfig { config: config.clone(), store, hub: hub.clone(), engine };
-        let manager = Manager::start(parts, invitations).await?;
+        let (notify, notices) = mpsc::channel(MAX_NOTICES);
+        let hub = Hub::new(config.peer.name.clone(), config.role, config.limits.clone(), notify)?;
+        let keys = &config.checkpoint_keys;
+        let keys = Keys::load(keys.current.as_ref(), &keys.previous, &config.data_dir)?;
+        let checkpoints = Checkpoints::new(&config.data_dir, keys, config.role);
+        let parts =
+            ManagerConfig { config: config.clone(), store, hub: hub.clone(), engine, checkpoints };
+        let manager = Manager::start(parts, notices).await?;
 
         let (dialler, accepting, serving) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -94,7 +102,8 @@ impl Node {
         ));
         if let Some(peer) = &config.peer.connect {
             let connector = Connector::new(peer.clone(), to_peer, limits.handshake_timeout());
-            tokio::spawn(dial_loop(hub.clone(), connector, dialler.clone()));
+            let closing = manager.closing();
+            tokio::spawn(dial_loop(hub.clone(), connector, closing, dialler.clone()));
         }
         let parts = ServerParts {
             manager: manager.clone(),
@@ -108,7 +117,8 @@ impl Node {
                 tracing::error!("the server ended: {}", crate::error::chain(error.as_ref()));
             }
         });
-        tracing::info!(%address, role = %config.role, "node started");
+        let kernel = mpc_core::fastest_kernel();
+        tracing::info!(%address, role = %config.role, kernel, "node started");
         Ok(Self { address, manager, hub, dialler, accepting, serving, server })
     }
 
@@ -141,8 +151,8 @@ impl Node {
         self.hub.close();
     }
 
-    /// Takes no new connections, ends the jobs under way with a reason at both sides, lets that
-    /// reason leave, then closes everything. Queued jobs stay queued.
+    /// Takes no new connections, ends the attempts under way at both sides, lets that word leave, then
+    /// closes everything. Their jobs wait in the queue.
     pub async fn stop(mut self) {
         self.accepting.cancel();
         self.manager.shut_down().await;

@@ -3,12 +3,16 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use caesar_proto::v1::{JobResult, JobSpec};
-use mpc_core::{matrix::Table, step::Step};
+use mpc_core::{
+    matrix::Table,
+    session::{RecordFile, Vault},
+    step::Step,
+};
 use tempfile::TempDir;
 
 use crate::{
     config::Config,
-    error::{Failure, Side},
+    error::{Failure, Side, code},
     job::{Context, Engine, Live, Report},
     peer::{CHUNK_BYTES, JobLink, LinkFault},
     tls::{Fingerprint, Material, keygen},
@@ -80,6 +84,7 @@ impl Pki {
             id_column = "id"
             [limits]
             peer_timeout_seconds = 2
+            reconnect_timeout_seconds = 6
             step_timeout_seconds = 20
             handshake_timeout_seconds = 2
         "#
@@ -112,6 +117,7 @@ impl Pki {
             label_column = "y"
             [limits]
             peer_timeout_seconds = 2
+            reconnect_timeout_seconds = 6
             step_timeout_seconds = 20
             handshake_timeout_seconds = 2
         "#
@@ -151,10 +157,14 @@ pub(crate) fn spec() -> JobSpec {
 pub(crate) enum Behaviour {
     /// Ends well.
     Finish,
+    /// Exchanges messages for some seconds before it ends well.
+    Patient,
     /// Waits for a message that never comes.
     Hang,
     /// Computes for seconds without a look at the link.
     Compute,
+    /// At B: the disk refuses in the first attempt.
+    DiskFull,
     /// Panics with a text that must not get out.
     Panic,
     /// Fails with a code of its own.
@@ -181,20 +191,35 @@ impl ToyEngine {
             Failure::new(code, side, "toy link", "").in_step("forward")
         };
         let body: Vec<u8> = (0..5 * CHUNK_BYTES / 2).map(|i| (i % 251) as u8).collect();
-        live.report(Report {
+        let report = |iteration, work_done| Report {
             phase: "train",
             step: Step::Forward,
-            iteration: 1,
+            iteration,
             iterations: 2,
             rows_done: 64,
-            work_done: 0.5,
-        });
+            work_done,
+        };
+        live.report(report(0, 0.0));
         // Both send before either receives, as in the protocol.
         link.send(Step::Forward, body.clone()).map_err(fault)?;
         assert!(link.receive(Step::Forward, body.len()).map_err(fault)? == body);
         std::thread::sleep(Duration::from_millis(20));
+        live.report(report(1, 0.5));
         match self.0 {
-            Behaviour::Finish => {}
+            Behaviour::Finish | Behaviour::DiskFull => {}
+            Behaviour::Patient => {
+                let until = std::time::Instant::now() + Duration::from_secs(5);
+                let mut last = false;
+                while !last {
+                    // B says when it is enough.
+                    let enough = side == Side::B && std::time::Instant::now() > until;
+                    let message = [&[u8::from(enough)], body.as_slice()].concat();
+                    link.send(Step::Forward, message).map_err(fault)?;
+                    let theirs = link.receive(Step::Forward, body.len() + 1).map_err(fault)?;
+                    assert!(theirs[1..] == body);
+                    last = enough || theirs[0] == 1;
+                }
+            }
             Behaviour::Hang => drop(link.receive(Step::ErrorOle, 10).map_err(fault)?),
             Behaviour::Compute => std::thread::sleep(Duration::from_secs(8)),
             Behaviour::Panic => panic!("customer 4711 owes 12"),
@@ -206,27 +231,48 @@ impl ToyEngine {
     }
 }
 
+/// Counts the attempts in the vault.
+fn remember(vault: &mut dyn Vault) -> u32 {
+    vault.append(RecordFile::Openings, b"an attempt").unwrap();
+    let mut attempts = 0;
+    vault
+        .read(RecordFile::Openings, &mut |_| {
+            attempts += 1;
+            true
+        })
+        .unwrap();
+    attempts
+}
+
 impl Engine for ToyEngine {
     fn run_a(
         &self,
         _: &Context,
-        _: Table,
-        _: Table,
+        _: Arc<Table>,
+        _: Arc<Table>,
         link: JobLink,
+        mut vault: Box<dyn Vault>,
         live: Arc<Live>,
     ) -> Result<(), Failure> {
+        remember(&mut *vault);
         self.run(Side::A, link, &live)
     }
 
     fn run_b(
         &self,
         _: &Context,
-        train: Table,
-        _: Table,
+        train: Arc<Table>,
+        _: Arc<Table>,
         link: JobLink,
+        mut vault: Box<dyn Vault>,
         live: Arc<Live>,
     ) -> Result<JobResult, Failure> {
+        let attempts = remember(&mut *vault);
+        if self.0 == Behaviour::DiskFull && attempts == 1 {
+            return Err(Failure::new(code::IO_CHECKPOINT, Side::B, "the disk is full", "free it"));
+        }
         self.run(Side::B, link, &live)?;
-        Ok(JobResult { rows_b: train.ids.len() as u64, ..JobResult::default() })
+        let rows_b = train.ids.len() as u64;
+        Ok(JobResult { rows_b, iterations: attempts, ..JobResult::default() })
     }
 }

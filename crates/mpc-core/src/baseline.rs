@@ -11,13 +11,18 @@ mod sgd;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use thiserror::Error;
 
 pub use newton::{Options, fit};
-pub use rows::{Csr, OwnedCsr, Standardisation};
+pub use rows::{Csr, OwnedCsr};
 pub use sgd::float_sgd;
 
-use crate::matrix::Features;
+use crate::{
+    features::{FeatureError, Transform},
+    matrix::Features,
+};
 
 /// Input that no model can be fitted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -42,6 +47,9 @@ pub enum BaselineError {
         /// Iterations made.
         iterations: usize,
     },
+    /// The columns cannot be used.
+    #[error("{0}")]
+    Features(#[from] FeatureError),
 }
 
 impl BaselineError {
@@ -51,6 +59,7 @@ impl BaselineError {
             BaselineError::Length { .. } => "baseline.length",
             BaselineError::SingleClass { .. } => "baseline.single_class",
             BaselineError::NoConvergence { .. } => "baseline.no_convergence",
+            BaselineError::Features(_) => "baseline.features",
         }
     }
 }
@@ -77,11 +86,27 @@ impl Model {
     }
 }
 
-/// Fits the converged baseline on some rows of one table and returns the log-odds of some rows of
-/// another: what the bank reaches alone.
+/// Log-odds of one model, one a row.
+#[derive(Clone, PartialEq)]
+pub struct Scores {
+    /// Of the rows that it was fitted to.
+    pub train: Vec<f64>,
+    /// Of other rows.
+    pub test: Vec<f64>,
+}
+
+impl fmt::Debug for Scores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scores({} and {} rows, ..)", self.train.len(), self.test.len())
+    }
+}
+
+/// Fits the converged baseline on some rows of one table and returns the log-odds of these and of some
+/// rows of another: what the bank reaches alone.
 ///
-/// Inputs are treated as the reference figures of the data sets do: dense columns standardised on
-/// the training rows, all alike and not clipped; sparse columns as they are. `train_rows` and
+/// Inputs are treated as the reference figures of the data sets do: columns of typed tables by their
+/// recipes, fitted on the training rows, neither clipped nor rounded to fixed point; sparse columns as
+/// they are. `train_rows` and
 /// `test_rows` select rows, e.g. those of the intersections; `train_labels` has one label a row **of
 /// the table**, like [`Table::labels`](crate::matrix::Table::labels).
 pub fn fit_and_score(
@@ -90,20 +115,24 @@ pub fn fit_and_score(
     train_rows: &[usize],
     test: &Features,
     test_rows: &[usize],
-) -> Result<Vec<f64>, BaselineError> {
+) -> Result<Scores, BaselineError> {
     let labels: Vec<bool> = train_rows.iter().map(|&row| train_labels[row]).collect();
-    let mut x = OwnedCsr::from_features(train, train_rows);
-    let mut t = OwnedCsr::from_features(test, test_rows);
-    if matches!(train, Features::Dense { .. }) {
-        let scaling = Standardisation::fit(&x.as_csr());
-        x = scaling.apply(&x.as_csr());
-        t = scaling.apply(&t.as_csr());
-    }
-    Ok(fit(&x.as_csr(), &labels, Options::default())?.decision(&t.as_csr()))
+    let [x, t] = match (train, test) {
+        (Features::Typed(columns), Features::Typed(test)) => {
+            let transform = Transform::fit(columns, train_rows)?;
+            let rows = [(columns, train_rows), (test, test_rows)];
+            let [x, t] = rows.map(|(columns, rows)| transform.apply_exact(columns, rows));
+            [x?, t?].map(|applied| OwnedCsr::from_rows(transform.columns(), applied.rows))
+        }
+        _ => [(train, train_rows), (test, test_rows)]
+            .map(|(f, rows)| OwnedCsr::from_features(f, rows)),
+    };
+    let model = fit(&x.as_csr(), &labels, Options::default())?;
+    Ok(Scores { train: model.decision(&x.as_csr()), test: model.decision(&t.as_csr()) })
 }
 
 /// 1 / (1 + e^−z) without overflow.
-fn sigmoid(z: f64) -> f64 {
+pub(crate) fn sigmoid(z: f64) -> f64 {
     if z >= 0.0 {
         1.0 / (1.0 + (-z).exp())
     } else {

@@ -1,8 +1,8 @@
 //! The ideal functionality of training: a trusted party with the same fixed point, the oracle of
 //! all tests of the protocol. Never part of a run.
 //!
-//! Weights, errors and scores are the integers that the protocol works on, modulo 2^L; each row's
-//! score is split into random shares so that the rounding of sines has the protocol's distribution.
+//! Weights, errors and scores are the integers that the protocol works on; each row's score is masked at
+//! random so that the rounding of sines has the protocol's distribution.
 
 use paillier::SparseMatrix;
 use rand::CryptoRng;
@@ -11,8 +11,9 @@ use crate::{
     plan::{Plan, TRUNCATED_BITS},
     ring::Ring,
     train::{
-        error::{feature_operands, label_operands},
+        error::{PUBLIC_BITS, evaluate, feature_operands, label_operands},
         series::{ErrorSeries, sigmoid},
+        target::Target,
     },
 };
 
@@ -54,43 +55,35 @@ impl<'a> IdealTrainer<'a> {
         step: u32,
         forward: [&SparseMatrix; 2],
         backward: [&SparseMatrix; 2],
-        labels: &[bool],
+        targets: &[Target],
         rng: &mut impl CryptoRng,
     ) {
-        let (period_bits, period) = self.plan.period_at(step);
+        let (_, period) = self.plan.period_at(step);
         let series = ErrorSeries::fit(&self.plan.shape, period);
         let za = scores(self.plan, forward[0], &self.weights_a);
         let zb = scores(self.plan, forward[1], &self.weights_b);
         let ring = self.plan.ring;
         let gain = self.plan.error_gain(step);
-        let negated: Vec<i128> = (0..labels.len())
+        let negated: Vec<i128> = (0..targets.len())
             .map(|i| {
                 let z = ring.add(za[i], zb[i]);
+                let Target { label, weight } = targets[i];
                 let float = || ring.to_signed(z) as f64 * self.plan.score_unit(step);
                 match self.activation {
                     Activation::Series => {
-                        let a = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
-                        let shares = [a, ring.sub(z, a)];
-                        let product = rng.next_u64();
-                        negated_error(
-                            self.plan,
-                            period_bits,
-                            &series,
-                            gain,
-                            shares,
-                            product,
-                            labels[i],
-                        )
+                        let mut number =
+                            || u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
+                        let (masks, share) = ([number(), number()], number() as u64);
+                        negated_error(self.plan, step, &series, z, masks, share, &targets[i])
                     }
                     Activation::Cubic => {
                         let z = float();
-                        let e =
-                            0.5 + 0.197 * z - 0.004 * z * z * z - f64::from(u8::from(labels[i]));
-                        libm::rint(-e * gain) as i128
+                        let e = 0.5 + 0.197 * z - 0.004 * z * z * z - f64::from(u8::from(label));
+                        libm::rint(-e * weight * gain) as i128
                     }
                     Activation::Exact => {
-                        libm::rint(-(sigmoid(float()) - f64::from(u8::from(labels[i]))) * gain)
-                            as i128
+                        let e = sigmoid(float()) - f64::from(u8::from(label));
+                        libm::rint(-e * weight * gain) as i128
                     }
                 }
             })
@@ -109,27 +102,42 @@ impl<'a> IdealTrainer<'a> {
     }
 }
 
-/// The negated error of one row in units of the weights, from shares of its score and the low bits of
-/// A's share of the sum of products, uniform both.
+/// The negated error of one row in units of the weights, from its score, both parties' masks and the low
+/// bits of A's share of the sum, uniform all three.
 ///
 /// A rounds its share of the sum down, B rounds up: with v = 2^t·k + r and α the low t bits of A's
 /// share that is k + 1 if α < r and k otherwise.
 pub fn negated_error(
     plan: &Plan,
-    period_bits: u32,
+    step: u32,
     series: &ErrorSeries,
-    gain: f64,
-    shares: [u128; 2],
-    product: u64,
-    label: bool,
+    score: u128,
+    masks: [u128; 2],
+    share: u64,
+    target: &Target,
 ) -> i128 {
+    let ring = plan.score_ring(step);
     let (mut xs, mut ys) = (Vec::new(), Vec::new());
-    feature_operands(shares[0], period_bits, plan.shape.harmonics, &mut xs);
-    let unit = libm::ldexp(gain, TRUNCATED_BITS as i32);
-    let constant = label_operands(shares[1], period_bits, series, label, unit, &mut ys);
-    let products = xs.iter().zip(&ys).map(|(&x, &y)| i128::from(x) * i128::from(y)).sum::<i128>();
-    let alpha = i128::from(product % (1 << TRUNCATED_BITS));
-    (constant + products + ((1 << TRUNCATED_BITS) - 1 - alpha)) >> TRUNCATED_BITS
+    feature_operands(masks[0], ring.bits(), plan.shape.harmonics, &mut xs);
+    let unit = libm::ldexp(plan.error_gain(step), TRUNCATED_BITS as i32);
+    let constant = label_operands(masks[1], ring.bits(), series, target, unit, &mut ys);
+    let masked = ring.add(score, ring.add(ring.reduce(masks[0]), ring.reduce(masks[1])));
+    let sum = constant + evaluate(masked, ring.bits(), &factors(&xs, &ys));
+    let bits = TRUNCATED_BITS + PUBLIC_BITS;
+    let alpha = i128::from(share % (1 << bits));
+    (sum + ((1 << bits) - 1 - alpha)) >> bits
+}
+
+/// The factors themselves, from both parties' operands: what the products of the protocol share.
+pub fn factors(feature: &[i16], label: &[[i64; 2]]) -> Vec<i128> {
+    let products = |x: &[i16], y: &[[i64; 2]], k: usize| -> i128 {
+        x.iter().zip(y).map(|(&x, y)| i128::from(x) * i128::from(y[k])).sum()
+    };
+    feature
+        .chunks_exact(2)
+        .zip(label.chunks_exact(2))
+        .flat_map(|(x, y)| [0, 1].map(|k| products(x, y, k)))
+        .collect()
 }
 
 /// Integer scores of rows modulo 2^L.

@@ -7,6 +7,8 @@
 
 pub mod baseline;
 pub mod binding;
+pub mod cost;
+pub mod division;
 pub mod features;
 pub mod ideal;
 pub mod matrix;
@@ -17,6 +19,12 @@ pub mod psi;
 pub mod ring;
 pub mod session;
 pub mod shares;
+#[cfg(test)]
+pub(crate) mod spy;
+#[cfg(test)]
+pub(crate) mod statistics;
 pub mod step;
 pub mod train;
 pub mod wire;
+
+pub use paillier::kernel::fastest as fastest_kernel;

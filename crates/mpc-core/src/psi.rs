@@ -12,8 +12,11 @@
 //! 4. `H(id)^(ab)` is the same on both sides exactly for a common id, so each finds which of its own
 //!    ids are common, and sorts them by code point: both end with the same order.
 //!
-//! Steps 2 and 3 go chunk by chunk ([`CHUNK`] ids at most), so that a message stays small and neither
-//! side waits for the other's whole set; empty chunks are not sent.
+//! Steps 2 and 3 go chunk by chunk ([`CHUNK`] ids at most), so that a message stays small, and in rounds.
+//! In round r a party sends chunk r of its ids, then the answer to chunk r − [`AHEAD`] of the peer's; it
+//! reads what the peer sent in round r − [`AHEAD`]. So neither side waits for the other unless one falls
+//! behind by that many chunks, or the way is longer than their computation takes, and at most
+//! 2·[`AHEAD`] + 1 rounds are under way in one direction. Empty chunks are not sent.
 //!
 //! **What each side learns:** the common ids and both sets' sizes. A non-common id of the peer is seen
 //! as `H(id)^peer` and its power only, which decisional Diffie-Hellman makes unrecognisable without the
@@ -32,6 +35,7 @@ mod messages;
 mod tests;
 
 use std::fmt;
+use std::ops::Range;
 
 use rand::CryptoRng;
 use rand::seq::SliceRandom;
@@ -43,11 +47,14 @@ pub use error::PsiError;
 pub use ids::{IdError, SHOWN_ROWS, validate_ids};
 pub use messages::{Blinded, Doubled, SetSize};
 
-use group::{Exponent, Hashing};
+use group::{BATCH, Element, Exponent, Hashing};
 use messages::Fingerprint;
 
 /// Ids a message carries at most.
 pub const CHUNK: usize = 4096;
+
+/// Rounds that a party's sending is ahead of its reading.
+pub const AHEAD: usize = 4;
 
 /// Ids a set may have at most, whatever the caller's own limit is.
 pub const MAX_IDS: usize = 1 << 31;
@@ -132,10 +139,13 @@ impl<'a> Opening<'a> {
         if peer_ids > self.max_ids {
             return Err(PsiError::PeerHasTooManyIds { found: peer_ids, limit: self.max_ids });
         }
+        let own_doubled = Vec::with_capacity(self.own.ids.len());
+        // The peer's size is only its word: no memory before its points.
         Ok(Blinding(Run {
             own: self.own,
             peer_ids,
-            own_doubled: Vec::new(),
+            round: 0,
+            own_doubled,
             peer_doubled: Vec::new(),
         }))
     }
@@ -145,6 +155,7 @@ impl<'a> Opening<'a> {
 struct Run<'a> {
     own: Own<'a>,
     peer_ids: usize,
+    round: usize,
     /// Of own ids, in the order sent.
     own_doubled: Vec<Fingerprint>,
     /// Of the peer's ids, in the order received.
@@ -153,18 +164,31 @@ struct Run<'a> {
 
 impl fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { own, peer_ids, own_doubled, peer_doubled } = self;
+        let Self { own, peer_ids, own_doubled, peer_doubled, round: _ } = self;
         let (sent, received, ids) = (own_doubled.len(), peer_doubled.len(), own.ids.len());
         write!(f, "Run({own:?}, {sent} of {ids} own, {received} of {peer_ids})")
     }
 }
 
 impl Run<'_> {
-    fn next_own(&self) -> usize {
-        CHUNK.min(self.own.ids.len() - self.own_doubled.len())
+    /// Rows of the ids to blind in this round, in sending order.
+    fn own_rows(&self) -> &[u32] {
+        let order = &self.own.order.0;
+        &order[chunk(self.round, 0, order.len())]
     }
-    fn next_peer(&self) -> usize {
-        CHUNK.min(self.peer_ids - self.peer_doubled.len())
+    fn peer_points(&self) -> usize {
+        chunk(self.round, AHEAD, self.peer_ids).len()
+    }
+    fn own_answers(&self) -> usize {
+        chunk(self.round, 2 * AHEAD, self.own.ids.len()).len()
+    }
+}
+
+/// Positions, in a set of this size, of chunk `round − behind`; empty before the first and after the last.
+fn chunk(round: usize, behind: usize, ids: usize) -> Range<usize> {
+    match round.checked_sub(behind) {
+        None => 0..0,
+        Some(number) => (number * CHUNK).min(ids)..((number + 1) * CHUNK).min(ids),
     }
 }
 
@@ -187,58 +211,64 @@ impl<'a> Blinding<'a> {
     /// The next chunk: `H(id)^own` in sending order. Empty, and not to be sent, when all own ids
     /// have been.
     pub fn blind(self) -> (Blinded, AwaitBlinded<'a>) {
-        let Run { own, own_doubled, .. } = &self.0;
-        let first = own_doubled.len();
-        let points = own.order.0[first..first + self.0.next_own()]
-            .par_iter()
-            .map(|&row| own.exponent.raise(&own.hashing.to_group(&own.ids[row as usize])))
+        let Own { ids, hashing, exponent, .. } = &self.0.own;
+        let points = self
+            .0
+            .own_rows()
+            .par_chunks(BATCH)
+            .flat_map_iter(|rows| {
+                exponent.raise(rows.iter().map(|&row| hashing.to_group(&ids[row as usize])))
+            })
             .collect();
         (Blinded(points), AwaitBlinded(self.0))
     }
 }
 
-/// Own chunk is on its way; the peer's is due.
+/// Own chunk is on its way; one of the peer's is due.
 #[derive(Debug)]
 pub struct AwaitBlinded<'a>(Run<'a>);
 
 impl<'a> AwaitBlinded<'a> {
-    /// How many points the peer's chunk has; with 0, none is sent and [`Blinded::default`] stands in.
+    /// How many points the peer's chunk has; with 0, none is due and [`Blinded::default`] stands in.
     pub fn expected(&self) -> usize {
-        self.0.next_peer()
+        self.0.peer_points()
     }
 
     /// Raises the peer's points and returns their fingerprints in the order received. An empty
     /// answer is not to be sent.
     pub fn receive(mut self, peer: Blinded) -> Result<(Doubled, AwaitDoubled<'a>), PsiError> {
-        check_count("blinded ids", self.expected(), peer.0.len())?;
+        let Blinded(elements) = peer;
+        check_count("blinded ids", self.expected(), elements.len())?;
         let Own { exponent, hashing, .. } = &self.0.own;
-        let fingerprints: Vec<_> = peer
-            .0
-            .into_par_iter()
-            .map(|point| hashing.fingerprint(&exponent.raise(&point)))
+        let fingerprints: Vec<_> = elements
+            .par_chunks(BATCH)
+            .flat_map_iter(|batch| exponent.raise(batch.iter().map(Element::point)))
+            .map(|doubled| hashing.fingerprint(&doubled))
             .collect();
         self.0.peer_doubled.extend_from_slice(&fingerprints);
         Ok((Doubled(fingerprints), AwaitDoubled(self.0)))
     }
 }
 
-/// The answer to the peer's chunk is on its way; the answer to the own chunk is due.
+/// The answer to the peer's chunk is on its way; an answer to an own chunk is due.
 #[derive(Debug)]
 pub struct AwaitDoubled<'a>(Run<'a>);
 
 impl<'a> AwaitDoubled<'a> {
-    /// How many fingerprints the answer has; with 0, none is sent and [`Doubled::default`] stands in.
+    /// How many fingerprints the answer has; with 0, none is due and [`Doubled::default`] stands in.
     pub fn expected(&self) -> usize {
-        self.0.next_own()
+        self.0.own_answers()
     }
 
-    /// Stores the fingerprints of the own chunk.
+    /// Stores the fingerprints of the own chunk and ends the round.
     pub fn receive(mut self, own: Doubled) -> Result<Next<'a>, PsiError> {
         check_count("fingerprints", self.expected(), own.0.len())?;
         self.0.own_doubled.extend(own.0);
-        Ok(match (self.0.next_own(), self.0.next_peer()) {
-            (0, 0) => Next::Match(Matching(self.0)),
-            _ => Next::Chunk(Blinding(self.0)),
+        self.0.round += 1;
+        let Run { own, peer_ids, own_doubled, peer_doubled, .. } = &self.0;
+        Ok(match own_doubled.len() == own.ids.len() && peer_doubled.len() == *peer_ids {
+            true => Next::Match(Matching(self.0)),
+            false => Next::Chunk(Blinding(self.0)),
         })
     }
 }
@@ -250,10 +280,10 @@ fn check_count(field: &'static str, expected: usize, found: usize) -> Result<(),
     }
 }
 
-/// What follows a chunk.
+/// What follows a round.
 #[derive(Debug)]
 pub enum Next<'a> {
-    /// Another chunk.
+    /// Another round.
     Chunk(Blinding<'a>),
     /// All ids of both sides have been exchanged.
     Match(Matching<'a>),

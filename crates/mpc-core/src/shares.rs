@@ -19,11 +19,6 @@ impl Shares {
         values.iter_mut().for_each(|v| *v = ring.reduce(*v));
         Self { ring, values: Zeroizing::new(values) }
     }
-    /// Keeps `values` as they are: integers from 0 to 2^bits inclusive, as rounding up gives them.
-    pub(crate) fn bounded(ring: Ring, values: Vec<u128>) -> Self {
-        debug_assert!(values.iter().all(|v| *v <= 1 << ring.bits()));
-        Self { ring, values: Zeroizing::new(values) }
-    }
     /// The ring of the shares.
     pub fn ring(&self) -> Ring {
         self.ring

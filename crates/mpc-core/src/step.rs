@@ -5,8 +5,8 @@ use std::fmt;
 macro_rules! steps {
     ($($variant:ident = $code:literal, $name:literal, $doc:literal;)*) => {
         /// A step of the protocol. A frame on the wire carries the step's code; a frame of another
-        /// step than the one awaited ends the run.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        /// step than the one awaited ends the run. Codes from 64 on are of steps without messages.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Step { $(#[doc = $doc] $variant = $code,)* }
 
@@ -26,6 +26,7 @@ macro_rules! steps {
 }
 
 steps! {
+    Resume = 13, "resume", "Agreement on where an attempt starts.";
     Seed = 1, "seed", "Commit to and reveal the shared seed.";
     PsiTrain = 2, "psi-train", "Private set intersection of the training rows.";
     PsiTest = 3, "psi-test", "Private set intersection of the test rows.";
@@ -34,8 +35,14 @@ steps! {
     BaseOt = 6, "base-ot", "Base oblivious transfers.";
     OtExtension = 7, "ot-extension", "Oblivious transfer extension.";
     Forward = 8, "forward", "Packed, masked partial products of a mini-batch.";
-    ErrorOle = 9, "error-ole", "Oblivious evaluation of the error series.";
+    ErrorOle = 9, "error-ole", "Products for the factors of the error, before scores are known.";
+    ErrorLift = 15, "error-lift", "Factors of the error as shares in the integers.";
+    MaskedScores = 16, "masked-scores", "Scores under masks of both sides.";
     ErrorCiphertexts = 10, "error-ciphertexts", "Shares of the error, encrypted by their owners.";
+    BatchEnd = 14, "batch-end", "Agreement on a mini-batch.";
+    Update = 64, "update", "Local update of the encrypted model; no message has this step.";
+    Validation = 17, "validation", "Opening of scores of validation rows to B.";
+    Decision = 18, "decision", "Whether training goes on after an epoch.";
     Evaluate = 11, "evaluate", "Opening of the test scores to B.";
     Finish = 12, "finish", "Agreement that both sides are done.";
 }

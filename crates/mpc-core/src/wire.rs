@@ -6,6 +6,8 @@
 
 use thiserror::Error;
 
+use crate::ring::Ring;
+
 /// Why bytes from the peer are not the message that was expected. Never carries the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -82,6 +84,10 @@ impl Writer {
         debug_assert!(bytes == 16 || v >> (8 * bytes) == 0);
         self.0.extend_from_slice(&v.to_le_bytes()[..bytes]);
     }
+    /// Elements of a ring, each in as many bytes as the ring needs.
+    pub fn elements(&mut self, ring: Ring, elements: &[u128]) {
+        elements.iter().for_each(|&v| self.uint(v, ring.bytes()));
+    }
     /// Raw bytes without a length.
     pub fn bytes(&mut self, v: &[u8]) {
         self.0.extend_from_slice(v);
@@ -132,6 +138,24 @@ impl<'a> Reader<'a> {
             .ok_or(DecodeError::OutOfRange { field })?
             .copy_from_slice(self.bytes(bytes, field)?);
         Ok(u128::from_le_bytes(wide))
+    }
+    /// `count` reduced elements of a ring, appended to `out`.
+    pub fn elements(
+        &mut self,
+        ring: Ring,
+        count: usize,
+        field: &'static str,
+        out: &mut Vec<u128>,
+    ) -> Result<(), DecodeError> {
+        out.reserve_exact(count);
+        for _ in 0..count {
+            let v = self.uint(ring.bytes(), field)?;
+            if ring.reduce(v) != v {
+                return Err(DecodeError::OutOfRange { field });
+            }
+            out.push(v);
+        }
+        Ok(())
     }
     /// Ends the message; anything left is an error.
     pub fn finish(self) -> Result<(), DecodeError> {

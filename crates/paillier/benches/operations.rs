@@ -45,30 +45,30 @@ fn of_a_key(c: &mut Criterion, bits: ModulusBits, choice: Choice) {
     let key = test_key_on(choice, bits, 0);
     let owner = OwnerEncryptor::new(&key, &mut rng);
     let sanitiser = Sanitiser::new(key.public(), 40, &mut rng);
-    let values: Vec<u128> = (0..ROWS).map(|_| rng.random::<u64>().into()).collect();
-    let errors = receive(&owner.encrypt_u128(&values, &mut rng));
-    let layout = PackLayout::new(bits, 100).expect("fits");
+    let values: Vec<i128> = (0..ROWS).map(|_| rng.random::<u64>().into()).collect();
+    let errors = receive(&owner.encrypt_signed(&values, &mut rng));
+    let layout = PackLayout::new(bits, 43, 64).expect("fits");
     let mut group = c.benchmark_group(format!("{} {}", bits.bits(), key.public().kernel_name()));
 
     group.throughput(Throughput::Elements(16));
     group.bench_function("encrypt (owner)", |b| {
-        b.iter(|| owner.encrypt_u128(&values[..16], &mut rng));
+        b.iter(|| owner.encrypt_signed(&values[..16], &mut rng));
     });
     group.throughput(Throughput::Elements(ROWS as u64));
     group.bench_function("encrypt (owner), 256 at a time", |b| {
-        b.iter(|| owner.encrypt_u128(&values, &mut rng));
+        b.iter(|| owner.encrypt_signed(&values, &mut rng));
     });
     group.throughput(Throughput::Elements(16));
-    let sixteen = receive(&owner.encrypt_u128(&values[..16], &mut rng));
+    let sixteen = receive(&owner.encrypt_signed(&values[..16], &mut rng));
     group.bench_function("decrypt", |b| b.iter(|| key.decrypt(&sixteen)));
-    group.bench_function("add a number", |b| b.iter(|| sixteen.add_u128(&values[..16])));
-    let bytes = owner.encrypt_u128(&values[..16], &mut rng).encode();
+    group.bench_function("add a number", |b| b.iter(|| sixteen.add_signed(&values[..16])));
+    let bytes = owner.encrypt_signed(&values[..16], &mut rng).encode();
     group.bench_function("decode", |b| {
         b.iter(|| Ciphertexts::decode(key.public(), &bytes, 16).expect("valid"));
     });
     group.throughput(Throughput::Elements(8));
-    let eight = PackLayout::new(bits, bits.bits() - 66).expect("one slot");
-    let batch = receive(&owner.encrypt_u128(&values[..8], &mut rng));
+    let eight = PackLayout::new(bits, bits.bits() - 66, 64).expect("one slot");
+    let batch = receive(&owner.encrypt_signed(&values[..8], &mut rng));
     group.bench_function("mask and sanitise", |b| {
         b.iter(|| {
             let packed = pack(&batch, eight).expect("same key");
@@ -78,7 +78,7 @@ fn of_a_key(c: &mut Criterion, bits: ModulusBits, choice: Choice) {
         });
     });
 
-    let sixty_four = receive(&owner.encrypt_u128(&values[..64], &mut rng));
+    let sixty_four = receive(&owner.encrypt_signed(&values[..64], &mut rng));
     group.throughput(Throughput::Elements(64));
     group.bench_function("mask and sanitise, 64 at a time", |b| {
         b.iter(|| {
@@ -91,7 +91,7 @@ fn of_a_key(c: &mut Criterion, bits: ModulusBits, choice: Choice) {
 
     for (name, columns, dense) in [("indicator", 16, false), ("dense", 16, true)] {
         let x = full(columns, dense, 11, &mut rng);
-        let column_values = receive(&owner.encrypt_u128(&values[..columns], &mut rng));
+        let column_values = receive(&owner.encrypt_signed(&values[..columns], &mut rng));
         let mut w = EncryptedVector::from_ciphertexts(column_values);
         group.throughput(Throughput::Elements(x.nonzeros() as u64));
         group.bench_function(format!("forward, {name} entry, packing included"), |b| {

@@ -2,8 +2,9 @@
 //!
 //! The two are different types (rule 1 of the design). [`Ciphertexts`] are received ones and the
 //! results of homomorphic operations on them. Their randomness is a known function of ciphertexts
-//! whose randomness the key holder knows, so they have no encoding. [`SendableCiphertexts`] carry
-//! fresh randomness; only the encryptors and the sanitiser make them, and only they can be encoded.
+//! whose randomness the key holder knows, so they have no encoding for the wire; what a party stores
+//! for itself is [`Ciphertexts::to_local_bytes`]. [`SendableCiphertexts`] carry fresh randomness; only
+//! the encryptors and the sanitiser make them, and only they can be encoded for the peer.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use crate::key::PublicKey;
 use crate::limbs;
 use crate::montgomery::Scratch;
 
-/// A batch of ciphertexts under one public key, for local computation. Cannot be encoded.
+/// A batch of ciphertexts under one public key, for local computation. Cannot be sent.
 #[derive(Clone)]
 pub struct Ciphertexts {
     key: PublicKey,
@@ -58,6 +59,15 @@ impl Ciphertexts {
             return Err(DecodeError::NotCoprime);
         }
         Ok(Self { key: key.clone(), residues: key.kernel().import(&canonical) })
+    }
+
+    /// Bytes for **local storage**, which [`decode`](Self::decode) reads.
+    ///
+    /// Ciphertexts that were computed carry no fresh randomness: whoever has the secret key could
+    /// learn from them which products were computed. They must never reach the peer, and are no type
+    /// that a message takes.
+    pub fn to_local_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(limbs::to_le_bytes(&self.canonical()))
     }
 
     /// The public key they are under.

@@ -38,6 +38,9 @@ pub enum Error {
     /// A sanitiser was used more often than its statistical budget allows.
     #[error("the sanitiser's budget of uses is exhausted")]
     BudgetExhausted,
+    /// The system starts no more threads.
+    #[error("threads that prepare ciphertexts cannot be started")]
+    Threads,
     /// A sparse matrix is not well formed.
     #[error("the sparse matrix is malformed: {0}")]
     Matrix(&'static str),

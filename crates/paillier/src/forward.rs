@@ -17,7 +17,7 @@ pub(crate) const SQUARING: f64 = 0.7;
 /// Bytes that shared tables may take.
 const TABLE_BYTES: usize = 256 << 20;
 
-/// X·w packed: slot i of the result holds, lifted by the public offset 2^(S−2),
+/// X·w packed: slot i of the result holds
 ///
 /// Σ over indicator columns of w_j·2^`align_bits` + Σ over dense columns of w_j·x_ij
 ///
@@ -48,10 +48,10 @@ pub fn forward_packed(
         return Err(Error::SlotTooNarrow { slot_bits, needed });
     }
     let groups = products.compute(layout.slots(), layout.slot_bits());
-    Ok(Packed::finish(w.key(), layout, groups, batch.rows()))
+    Ok(Packed::finish(w.key(), layout, &groups, batch.rows()))
 }
 
-/// X·w with one ciphertext a row, scaled as in [`forward_packed`] but without packing and offset.
+/// X·w with one ciphertext a row, scaled as in [`forward_packed`] but without packing.
 ///
 /// # Errors
 /// [`Error::Length`] unless the vector has as many columns as the matrix.

@@ -8,9 +8,12 @@ use zeroize::Zeroizing;
 use crate::ciphertext::Ciphertexts;
 use crate::error::Error;
 use crate::invert::invert_batch;
-use crate::kernel::{self, Residues};
+use crate::kernel::{self, Kernel, Residues};
 use crate::limbs;
 use crate::plaintext::Plaintext;
+
+/// Items that [`Ciphertexts::mul_small`] takes at a time: their tables fit a processor's second cache.
+const MUL_TOGETHER: usize = 16;
 
 impl Ciphertexts {
     fn ensure_compatible(&self, other: &Self) -> Result<(), Error> {
@@ -73,13 +76,13 @@ impl Ciphertexts {
         Ok(sum)
     }
 
-    /// Adds an unsigned number to each item; see [`Self::add_plain`].
+    /// Adds a signed number to each item; see [`Self::add_plain`].
     ///
     /// # Errors
     /// [`Error::Length`] unless there are as many numbers as items.
-    pub fn add_u128(&self, values: &[u128]) -> Result<Self, Error> {
-        let bits = self.key().bits();
-        let plaintexts: Vec<_> = values.iter().map(|&v| Plaintext::from_u128(bits, v)).collect();
+    pub fn add_signed(&self, values: &[i128]) -> Result<Self, Error> {
+        let plaintexts: Vec<_> =
+            values.iter().map(|&v| Plaintext::from_i128(self.key(), v)).collect();
         self.add_plain(&plaintexts)
     }
 
@@ -90,32 +93,62 @@ impl Ciphertexts {
     /// # Errors
     /// [`Error::Length`] unless there are as many numbers as items.
     pub fn mul_small(&self, scalars: &[i32]) -> Result<Self, Error> {
-        const WINDOW: usize = 4;
         self.ensure_len(scalars.len())?;
         let kernel = self.kernel();
-        let stride = kernel.stride();
         let inverses = self.negate();
         let mut out = Residues::ones(kernel, self.len());
-        out.words.par_chunks_mut(stride).zip(scalars).enumerate().for_each(
-            |(i, (acc, &scalar))| {
-                let signs = [self.residues().get(i), inverses.residues().get(i)].concat();
-                let mut base = Zeroizing::new(vec![0; stride]);
-                limbs::select(&mut base, &signs, u64::from(scalar as u32 >> 31));
-                let mut table = Residues::ones(kernel, 1 << WINDOW).words;
-                for d in 1..1 << WINDOW {
-                    let (done, next) = table.split_at_mut(d * stride);
-                    next[..stride].copy_from_slice(&done[(d - 1) * stride..]);
-                    kernel.multiply(&mut next[..stride], &base);
-                }
-                let magnitude = [u64::from(scalar.unsigned_abs())];
-                for position in (0..32 / WINDOW).rev() {
-                    kernel.square(acc, WINDOW);
-                    let digit = limbs::bits(&magnitude, WINDOW * position, WINDOW);
-                    limbs::select(&mut base, &table, digit);
-                    kernel.multiply(acc, &base);
-                }
-            },
-        );
+        let count = kernel::chunk(kernel, self.len()).min(MUL_TOGETHER);
+        let size = count * kernel.stride();
+        out.words
+            .par_chunks_mut(size)
+            .zip(
+                self.residues()
+                    .words
+                    .par_chunks(size)
+                    .zip(inverses.residues().words.par_chunks(size)),
+            )
+            .zip(scalars.par_chunks(count))
+            .for_each(|((acc, bases), scalars)| powers_small(kernel, acc, bases, scalars));
         Ok(Self::new(self.key().clone(), out))
+    }
+}
+
+/// `acc[i] = acc[i]·bases[i]^scalars[i]`, given the bases' inverses too and all `acc` being 1.
+fn powers_small(
+    kernel: &dyn Kernel,
+    acc: &mut [u64],
+    (bases, inverses): (&[u64], &[u64]),
+    scalars: &[i32],
+) {
+    const WINDOW: usize = 4;
+    const ENTRIES: usize = 1 << WINDOW;
+    let stride = kernel.stride();
+    let mut factors = Zeroizing::new(vec![0; bases.len()]);
+    let signed = factors.chunks_exact_mut(stride).zip(scalars);
+    let pairs = bases.chunks_exact(stride).zip(inverses.chunks_exact(stride));
+    let mut signs = Zeroizing::new(Vec::with_capacity(2 * stride));
+    for ((factor, &scalar), (base, inverse)) in signed.zip(pairs) {
+        signs.clear();
+        signs.extend_from_slice(base);
+        signs.extend_from_slice(inverse);
+        limbs::select(factor, &signs, u64::from(scalar as u32 >> 31));
+    }
+    // A table an item: its powers one after the other.
+    let mut tables = Residues::ones(kernel, ENTRIES * scalars.len()).words;
+    let mut power = Residues::ones(kernel, scalars.len()).words;
+    for d in 1..ENTRIES {
+        kernel.multiply(&mut power, &factors);
+        for (table, power) in tables.chunks_exact_mut(ENTRIES * stride).zip(power.chunks(stride)) {
+            table[d * stride..(d + 1) * stride].copy_from_slice(power);
+        }
+    }
+    for position in (0..32 / WINDOW).rev() {
+        kernel.square(acc, WINDOW);
+        let items = factors.chunks_exact_mut(stride).zip(tables.chunks_exact(ENTRIES * stride));
+        for ((factor, table), scalar) in items.zip(scalars) {
+            let magnitude = [u64::from(scalar.unsigned_abs())];
+            limbs::select(factor, table, limbs::bits(&magnitude, WINDOW * position, WINDOW));
+        }
+        kernel.multiply(acc, &factors);
     }
 }

@@ -5,7 +5,7 @@
 //! encrypted vector, and sanitising of what goes back to the key holder.
 //!
 //! The types keep apart what is safe to send from what is not: homomorphic results are
-//! [`Ciphertexts`] or [`Packed`] and have no encoding; only an encryptor or the [`Sanitiser`] makes
+//! [`Ciphertexts`] or [`Packed`] and cannot be sent; only an encryptor or the [`Sanitiser`] makes
 //! [`SendableCiphertexts`].
 //!
 //! All arithmetic modulo N², p² and q² goes through one batch-shaped trait, [`kernel::Kernel`].
@@ -35,6 +35,7 @@ mod montgomery;
 mod owner;
 mod packing;
 mod plaintext;
+mod pool;
 mod random;
 mod sanitise;
 mod sparse;
@@ -47,6 +48,7 @@ pub use key::{ModulusBits, ModulusProof, PROOF_ROUNDS, PublicKey, SecretKey};
 pub use owner::OwnerEncryptor;
 pub use packing::{HEADROOM_BITS, PackLayout, Packed, pack};
 pub use plaintext::Plaintext;
+pub use pool::EncryptionPool;
 pub use sanitise::{STATISTICAL_BITS, Sanitiser, UniformMask};
 pub use sparse::{EncryptedVector, SparseMatrix, VALUE_BITS};
 

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use rand::CryptoRng;
-use zeroize::Zeroizing;
+use rayon::prelude::*;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::ciphertext::SendableCiphertexts;
 use crate::error::Error;
 use crate::fixed_base::FixedBase;
-use crate::key::{Factors, Half, PublicKey, SecretKey};
+use crate::kernel;
+use crate::key::{Factors, Half, PublicKey, Recombination, SecretKey};
 use crate::limbs;
 use crate::montgomery::Scratch;
 use crate::plaintext::Plaintext;
@@ -54,40 +56,108 @@ impl OwnerEncryptor {
         plaintexts: &[Plaintext],
         rng: &mut R,
     ) -> Result<SendableCiphertexts, Error> {
-        for plaintext in plaintexts {
-            self.public().check_width(plaintext)?;
-        }
+        // Before any work: a wrong width is the caller's mistake.
+        plaintexts.iter().try_for_each(|plaintext| self.public().check_width(plaintext))?;
+        self.obfuscators(plaintexts.len(), rng).encrypt(self.public(), plaintexts)
+    }
+
+    /// The randomness of `count` ciphertexts.
+    pub(crate) fn obfuscators<R: CryptoRng + ?Sized>(
+        &self,
+        count: usize,
+        rng: &mut R,
+    ) -> Obfuscators {
         let h = self.factors.p.field.len();
-        let mut exponents = [Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new())];
-        for _ in plaintexts {
+        let mut exponents = [(); 2].map(|()| Zeroizing::new(Vec::with_capacity(h * count)));
+        for _ in 0..count {
             exponents[0].extend_from_slice(&random::below(&self.factors.p.order, rng));
             exponents[1].extend_from_slice(&random::below(&self.factors.q.order, rng));
         }
         let [p, q] = exponents;
         let modulo_p = self.p.powers(&p, h).words;
         let modulo_q = self.q.powers(&q, h).words;
-        let modulo_p = self.factors.p.kernel.export(&modulo_p);
-        let modulo_q = self.factors.q.kernel.export(&modulo_q);
-        let mut canonical = Vec::with_capacity(4 * h * plaintexts.len());
-        let mut m = Zeroizing::new(Vec::with_capacity(2 * h * plaintexts.len()));
-        let pairs = modulo_p.chunks_exact(2 * h).zip(modulo_q.chunks_exact(2 * h));
-        for (plaintext, (a, b)) in plaintexts.iter().zip(pairs) {
-            canonical.extend_from_slice(&self.factors.combine_digits(a, b));
-            m.extend_from_slice(plaintext.limbs());
-        }
-        self.public().kernel().add_plain_canonical(&mut canonical, &m);
-        Ok(SendableCiphertexts::new(self.public().clone(), canonical))
+        let mut canonical = Zeroizing::new(vec![0; 4 * h * count]);
+        let Factors { p, q, .. } = &*self.factors;
+        let size = kernel::chunk(p.kernel.as_ref(), count);
+        canonical
+            .par_chunks_mut(4 * h * size)
+            .zip(modulo_p.par_chunks(p.kernel.stride() * size))
+            .zip(modulo_q.par_chunks(q.kernel.stride() * size))
+            .for_each(|((out, modulo_p), modulo_q)| {
+                let (a, b) = (p.kernel.export(modulo_p), q.kernel.export(modulo_q));
+                let mut w = Recombination::new();
+                let pairs = a.chunks_exact(2 * h).zip(b.chunks_exact(2 * h));
+                for (x, (a, b)) in out.chunks_exact_mut(4 * h).zip(pairs) {
+                    self.factors.combine_digits(x, a, b, &mut w);
+                }
+            });
+        Obfuscators { canonical, stride: 4 * h }
     }
 
-    /// Encrypts unsigned numbers; see [`Self::encrypt`].
-    pub fn encrypt_u128<R: CryptoRng + ?Sized>(
+    /// Encrypts signed numbers; see [`Self::encrypt`].
+    pub fn encrypt_signed<R: CryptoRng + ?Sized>(
         &self,
-        values: &[u128],
+        values: &[i128],
         rng: &mut R,
     ) -> SendableCiphertexts {
-        let bits = self.public().bits();
-        let plaintexts: Vec<_> = values.iter().map(|&v| Plaintext::from_u128(bits, v)).collect();
+        let plaintexts: Vec<_> =
+            values.iter().map(|&v| Plaintext::from_i128(self.public(), v)).collect();
         self.encrypt(&plaintexts, rng).expect("plaintexts were made for this key size")
+    }
+}
+
+/// r^N mod N² for as many r uniform in Z_N*: what one ciphertext each is made of. An r^N gives away the
+/// plaintext of its ciphertext, and used twice their difference: it is moved out when it is used, and
+/// wiped.
+pub(crate) struct Obfuscators {
+    /// Base-N digits.
+    canonical: Zeroizing<Vec<u64>>,
+    /// Words each.
+    stride: usize,
+}
+
+impl Obfuscators {
+    /// None yet, with room for `count`: a buffer that grows would leave its old content behind.
+    pub(crate) fn with_capacity(key: &PublicKey, count: usize) -> Self {
+        let stride = 2 * key.bits().limbs();
+        Self { canonical: Zeroizing::new(Vec::with_capacity(count * stride)), stride }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.canonical.len() / self.stride
+    }
+
+    /// Moves up to `count` of them behind those of `to`.
+    pub(crate) fn move_to(&mut self, to: &mut Self, count: usize) {
+        let left = self.canonical.len() - count.min(self.len()) * self.stride;
+        to.canonical.extend_from_slice(&self.canonical[left..]);
+        self.canonical[left..].zeroize();
+        self.canonical.truncate(left);
+    }
+
+    /// One ciphertext each, (1 + m·N)·r^N.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless there are as many plaintexts, all of the key's width.
+    pub(crate) fn encrypt(
+        mut self,
+        key: &PublicKey,
+        plaintexts: &[Plaintext],
+    ) -> Result<SendableCiphertexts, Error> {
+        if plaintexts.len() != self.len() {
+            return Err(Error::Length { expected: self.len(), found: plaintexts.len() });
+        }
+        let mut m = Zeroizing::new(Vec::with_capacity(self.canonical.len() / 2));
+        for plaintext in plaintexts {
+            key.check_width(plaintext)?;
+            m.extend_from_slice(plaintext.limbs());
+        }
+        let size = kernel::chunk(key.kernel(), plaintexts.len());
+        self.canonical
+            .par_chunks_mut(self.stride * size)
+            .zip(m.par_chunks(self.stride / 2 * size))
+            .for_each(|(x, m)| key.kernel().add_plain_canonical(x, m));
+        Ok(SendableCiphertexts::new(key.clone(), std::mem::take(&mut *self.canonical)))
     }
 }
 

@@ -10,13 +10,18 @@ use crate::kernel::{self, Kernel, Residues};
 use crate::key::{ModulusBits, PublicKey};
 
 /// Bits of a plaintext that packing leaves unused: N ≥ 2^(|N| − 1), so a mask uniform in Z_N makes a
-/// packed value below 2^(|N| − 66) wrap modulo N with probability at most 2^−65.
+/// packed value of at most 2^(|N| − 66) wrap modulo N with probability at most 2^−65.
 pub const HEADROOM_BITS: u32 = 66;
 
-/// How values are laid out in plaintexts: slots of S bits, as many as fit |N| − 66 bits.
+/// Ciphertexts that the vector kernel computes at a time. Part of the layout, so the same on every machine.
+const TOGETHER: usize = 8;
+
+/// How signed values v₀, v₁, … are laid out in plaintexts, as Σ v_i·2^(S·i): slots of S bits, as many as
+/// the largest value allows.
 ///
-/// A slot holds a value in −2^(S−2) ≤ v < 2^(S−2), lifted by the public offset 2^(S−2) so that it is
-/// positive and below 2^(S−1): packed slots never borrow from or carry into each other.
+/// A value may be wider than its slot. What is read from slot i is v_i modulo 2^S plus what the slots
+/// below it carry: their values' quotient by 2^S and a borrow, at most |v|/2^S + 1 for the largest
+/// |v| among them, and one more where a mask is taken off digit by digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackLayout {
     bits: ModulusBits,
@@ -25,19 +30,21 @@ pub struct PackLayout {
 }
 
 impl PackLayout {
-    /// Slots of `slot_bits` bits in plaintexts of this size.
+    /// Slots of `slot_bits` bits in plaintexts of this size, for values of at most 2^`value_bits`. The
+    /// packed sum is at most 2^(|N| − 66): with k slots, 2^(S·(k−1) + value_bits + 1).
     ///
     /// # Errors
     /// [`Error::SlotTooWide`] if not one slot fits, [`Error::SlotTooNarrow`] below 3 bits.
-    pub fn new(bits: ModulusBits, slot_bits: u32) -> Result<Self, Error> {
+    pub fn new(bits: ModulusBits, slot_bits: u32, value_bits: u32) -> Result<Self, Error> {
         if slot_bits < 3 {
             return Err(Error::SlotTooNarrow { slot_bits, needed: 3 });
         }
         let available = bits.bits() - HEADROOM_BITS;
-        match (available / slot_bits) as usize {
-            0 => Err(Error::SlotTooWide { slot_bits, available }),
-            slots => Ok(Self { bits, slot_bits, slots }),
-        }
+        let needed = slot_bits.max(value_bits.saturating_add(1));
+        let Some(beside) = available.checked_sub(needed) else {
+            return Err(Error::SlotTooWide { slot_bits: needed, available });
+        };
+        Ok(Self { bits, slot_bits, slots: 1 + (beside / slot_bits) as usize })
     }
 
     /// S, the bits of a slot.
@@ -50,14 +57,13 @@ impl PackLayout {
         self.slots
     }
 
-    /// Bits of a signed value that a slot can hold: S − 1 with the sign.
-    pub fn value_bits(&self) -> u32 {
-        self.slot_bits - 1
-    }
-
-    /// The public offset's exponent: every slot is lifted by 2^(S−2).
-    pub fn offset_log2(&self) -> u32 {
-        self.slot_bits - 2
+    /// The same slots, but so few a ciphertext that `values` values fill a multiple of eight ciphertexts
+    /// about evenly: as many are computed together whether they are there or not, and their work grows
+    /// with the slots.
+    #[must_use]
+    pub fn spread(self, values: usize) -> Self {
+        let ciphertexts = self.ciphertexts(values).next_multiple_of(TOGETHER);
+        Self { slots: values.div_ceil(ciphertexts.max(1)).clamp(1, self.slots), ..self }
     }
 
     /// Ciphertexts that `values` values need.
@@ -67,16 +73,6 @@ impl PackLayout {
 
     pub(crate) fn ensure_fits(&self, key: &PublicKey) -> Result<(), Error> {
         if key.bits() == self.bits { Ok(()) } else { Err(Error::KeyMismatch) }
-    }
-
-    /// Σ 2^(S·k + S − 2) over the first `used` slots, as limbs of a plaintext.
-    pub(crate) fn offsets(&self, used: usize) -> Vec<u64> {
-        let mut sum = vec![0; self.bits.limbs()];
-        for k in 0..used {
-            let bit = k * self.slot_bits as usize + self.offset_log2() as usize;
-            sum[bit / 64] |= 1 << (bit % 64);
-        }
-        sum
     }
 }
 
@@ -89,16 +85,14 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Splits accumulators into packed ciphertexts, adding each the offsets of its slots in use.
+    /// Splits accumulators into packed ciphertexts.
     pub(crate) fn finish(
         key: &PublicKey,
         layout: PackLayout,
-        mut groups: Residues,
+        groups: &Residues,
         values: usize,
     ) -> Vec<Self> {
         let used = |g: usize| layout.slots().min(values - g * layout.slots());
-        let offsets: Vec<u64> = (0..groups.len()).flat_map(|g| layout.offsets(used(g))).collect();
-        key.kernel().add_plain(&mut groups.words, &offsets);
         (0..groups.len())
             .map(|g| Self {
                 key: key.clone(),
@@ -155,7 +149,7 @@ pub fn pack(ciphertexts: &Ciphertexts, layout: PackLayout) -> Result<Vec<Packed>
         kernel.square(acc, if slot + 1 == layout.slots() { 0 } else { layout.slot_bits as usize });
         kernel.multiply_gather(acc, &ciphertexts.residues().words, &plan);
     });
-    Ok(Packed::finish(key, layout, acc, values))
+    Ok(Packed::finish(key, layout, &acc, values))
 }
 
 /// Runs `step(slot, first group, accumulators)` for every slot from the highest to the lowest, with

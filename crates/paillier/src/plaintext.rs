@@ -43,10 +43,17 @@ impl Plaintext {
         if (value << shift) >> shift != value {
             return Err(Error::PlaintextRange);
         }
-        let negative = u64::from(value < 0);
-        let mut this = Self::from_u128(key.bits(), value.unsigned_abs());
-        key.modulus().negate_if(&mut this.limbs, negative);
-        Ok(this)
+        Ok(Self::from_i128(key, value))
+    }
+
+    /// A signed number; negative ones become N + value. In time independent of it.
+    pub fn from_i128(key: &PublicKey, value: i128) -> Self {
+        // Arithmetic on the sign's mask: no branch on a secret.
+        let sign = value >> 127;
+        let magnitude = (value ^ sign).wrapping_sub(sign) as u128;
+        let mut this = Self::from_u128(key.bits(), magnitude);
+        key.modulus().negate_if(&mut this.limbs, (sign & 1) as u64);
+        this
     }
 
     /// A residue from its fixed-width little-endian encoding.

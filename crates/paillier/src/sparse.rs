@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::ciphertext::Ciphertexts;
 use crate::error::{DecodeError, Error};
 use crate::kernel::Residues;
-use crate::key::PublicKey;
+use crate::key::{ModulusBits, PublicKey};
+use crate::limbs;
 
 /// Bound on multipliers: |value| < 2^20.
 pub const VALUE_BITS: u32 = 20;
@@ -200,54 +203,77 @@ impl EncryptedVector {
         Ok(Ciphertexts::new(self.key.clone(), residues))
     }
 
-    /// Bytes for **local storage** from which [`restore`](Self::restore) makes the vector again.
+    /// Records for **local storage**, of at most `per_record` touched columns each, from which
+    /// [`restore`](Self::restore) makes the vector again: column (4 bytes) and ciphertext, little-endian,
+    /// columns increasing. Untouched columns take no room.
     ///
     /// They hold ciphertexts without fresh randomness: whoever has the secret key could learn from
-    /// them which products were computed. They must never reach the peer.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let canonical = self.key.kernel().export(&self.residues.words);
+    /// them which products were computed. They must never reach the peer, and are no type that a
+    /// message takes.
+    pub fn snapshot(&self, per_record: usize) -> impl Iterator<Item = Zeroizing<Vec<u8>>> + '_ {
+        let touched: Vec<(u32, u32)> = (0..)
+            .zip(&self.places)
+            .filter(|(_, p)| **p != UNTOUCHED)
+            .map(|(j, p)| (j, *p))
+            .collect();
+        let per_record = per_record.max(1);
         let digits = 2 * self.key.bits().limbs();
-        out.extend_from_slice(&(self.touched() as u64).to_le_bytes());
-        for (j, &place) in self.places.iter().enumerate() {
-            if place != UNTOUCHED {
-                let place = place as usize;
-                out.extend_from_slice(&(j as u32).to_le_bytes());
-                let residue = &canonical[place * digits..(place + 1) * digits];
-                out.extend_from_slice(&crate::limbs::to_le_bytes(residue));
+        let records = touched.len().div_ceil(per_record);
+        (0..records).map(move |record| {
+            let columns = touched.iter().skip(record * per_record).take(per_record);
+            let mut words = Zeroizing::new(Vec::with_capacity(per_record * self.residues.stride));
+            for &(_, place) in columns.clone() {
+                words.extend_from_slice(self.residues.get(place as usize));
             }
-        }
-        out
+            let canonical = self.key.kernel().export(&words);
+            let mut out = Zeroizing::new(Vec::with_capacity(
+                columns.len() * Self::snapshot_bytes(self.key.bits()),
+            ));
+            for (&(j, _), residue) in columns.zip(canonical.chunks_exact(digits)) {
+                out.extend_from_slice(&j.to_le_bytes());
+                out.extend_from_slice(&limbs::to_le_bytes(residue));
+            }
+            out
+        })
     }
 
-    /// A vector of `len` columns from its [`snapshot`](Self::snapshot).
+    /// Bytes of one touched column in a [`snapshot`](Self::snapshot).
+    pub const fn snapshot_bytes(bits: ModulusBits) -> usize {
+        4 + bits.ciphertext_bytes()
+    }
+
+    /// Adds the columns of one record of a [`snapshot`](Self::snapshot). Starting from
+    /// [`zeros`](Self::zeros), all records together give the vector again.
     ///
     /// # Errors
-    /// Any [`DecodeError`]: the bytes are checked like received ones.
-    pub fn restore(key: &PublicKey, len: usize, bytes: &[u8]) -> Result<Self, DecodeError> {
-        let width = key.bits().ciphertext_bytes();
-        let short = DecodeError::Length { expected: 8, found: bytes.len() };
-        let (count, records) = bytes.split_first_chunk::<8>().ok_or(short)?;
-        let count = u64::from_le_bytes(*count) as usize;
-        let expected = count.saturating_mul(4 + width);
-        if records.len() != expected {
-            return Err(DecodeError::Length { expected, found: records.len() });
+    /// Any [`DecodeError`]: the bytes are checked like received ones. [`DecodeError::Index`] for a column
+    /// that does not exist, has a ciphertext already or does not follow the one before. The vector is
+    /// unchanged then.
+    pub fn restore(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+        let width = Self::snapshot_bytes(self.key.bits());
+        let count = record.len() / width;
+        if record.len() != count * width {
+            return Err(DecodeError::Length { expected: (count + 1) * width, found: record.len() });
         }
-        let mut places = vec![UNTOUCHED; len];
-        let mut encoded = Vec::with_capacity(count * width);
-        let mut next = 0;
-        for (i, record) in records.chunks_exact(4 + width).enumerate() {
-            let (j, ciphertext) = record.split_first_chunk::<4>().ok_or(short)?;
-            let j = u32::from_le_bytes(*j) as usize;
-            if j < next || j >= len {
+        let mut columns = Vec::with_capacity(count);
+        let mut encoded = Zeroizing::new(Vec::with_capacity(record.len()));
+        for column in record.chunks_exact(width) {
+            let (j, ciphertext) = column.split_first_chunk::<4>().ok_or(DecodeError::Index)?;
+            let j = u32::from_le_bytes(*j);
+            let free = self.places.get(j as usize) == Some(&UNTOUCHED);
+            if !free || columns.last().is_some_and(|&before| before >= j) {
                 return Err(DecodeError::Index);
             }
-            next = j + 1;
-            places[j] = i as u32;
+            columns.push(j);
             encoded.extend_from_slice(ciphertext);
         }
-        let residues = Ciphertexts::decode(key, &encoded, count)?.into_residues();
-        Ok(Self { key: key.clone(), places, residues })
+        let residues = Ciphertexts::decode(&self.key, &encoded, count)?.into_residues();
+        let before = self.residues.len() as u32;
+        for (j, place) in columns.into_iter().zip(before..) {
+            self.places[j as usize] = place;
+        }
+        self.residues.words.extend_from_slice(&residues.words);
+        Ok(())
     }
 
     /// Where column j's residue is among [`words`](Self::words).

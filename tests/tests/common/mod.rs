@@ -2,6 +2,8 @@
 // Each test program uses a part.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod tls;
+
 use std::{
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -65,19 +67,16 @@ pub fn csv(party: Party, id: &str, label: &str) -> Format {
 pub fn quick_job(name: &str) -> JobSpec {
     JobSpec {
         name: name.to_owned(),
-        data: DataSets {
-            train_a: TRAIN.to_owned(),
-            test_a: TEST.to_owned(),
-            train_b: TRAIN.to_owned(),
-            test_b: TEST.to_owned(),
-        },
+        data: DataSets::alike(TRAIN, TEST),
         training: Training {
             epochs: Some(4),
             batch_size: Some(64),
             learning_rate: Some(0.3),
             l2: Some(0.0),
+            ..Training::default()
         },
         modulus_bits: Some(ModulusBits::Bits2048),
+        priority: 0,
     }
 }
 

@@ -5,10 +5,13 @@ use std::time::{Duration, SystemTime};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
-use super::text::{clean, describe_progress};
+use super::{
+    evaluation,
+    text::{clean, describe_progress},
+};
 use crate::{Job, Progress, Report};
 
-fn table(header: &[&str], numbers_from: usize) -> Table {
+pub(super) fn table(header: &[&str], numbers_from: usize) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
     for column in numbers_from..header.len() {
@@ -50,43 +53,37 @@ pub fn status_table(job: &Job) -> String {
     let data = &job.spec.data;
     table.add_row(["name", &clean(&job.spec.name)]);
     table.add_row(["state", job.state.name()]);
+    if job.attempt > 1 {
+        table.add_row(["attempt", &job.attempt.to_string()]);
+    }
+    if let Some(why) = &job.interrupted {
+        let why = format!("{}: {}", clean(&why.code), clean(&why.message));
+        table.add_row(["last interrupted", &why]);
+    }
     table.add_row(["submitted", &format!("{} ago", since(job.submitted))]);
     if let Some(ended) = job.ended {
         table.add_row(["ended", &format!("{} ago", since(ended))]);
     }
-    let names = |train, test| format!("train {}, test {}", clean(train), clean(test));
+    let names = |train: &str, test: &str| match test {
+        "" => format!("{}, divided", clean(train)),
+        test => format!("train {}, test {}", clean(train), clean(test)),
+    };
     table.add_row(["data at A", &names(&data.train_a, &data.test_a)]);
     table.add_row(["data at B", &names(&data.train_b, &data.test_b)]);
     // What has ended waits for nothing.
     let (eta, waiting) = (job.progress.eta, job.progress.waiting);
     let (eta, waiting) = if job.state.has_ended() { (None, None) } else { (eta, waiting) };
-    let progress = Progress { eta, waiting, ..job.progress.clone() };
+    let not_connected = match job.state.has_ended() {
+        true => String::new(),
+        false => job.progress.not_connected.clone(),
+    };
+    let progress = Progress { eta, waiting, not_connected, ..job.progress.clone() };
     table.add_row(["progress", &describe_progress(&progress)]);
     table.to_string()
 }
 
-/// A report: rows, quality, time, traffic and warnings.
+/// A report: rows, quality, tenths, time, traffic and warnings.
 pub fn report_table(report: &Report) -> String {
-    let mut quality = table(&["model", "KS", "AUC", "F1 at 0.5"], 1);
-    quality.add_row([
-        "bank alone".to_owned(),
-        figure(report.ks_bank_only),
-        figure(report.auc_bank_only),
-        figure(report.f1_bank_only),
-    ]);
-    quality.add_row([
-        "joint".to_owned(),
-        figure(report.ks_joint),
-        figure(report.auc_joint),
-        figure(report.f1_joint),
-    ]);
-    quality.add_row([
-        "lift".to_owned(),
-        format!("{:+.4}", report.ks_lift()),
-        format!("{:+.4}", report.auc_lift()),
-        format!("{:+.4}", report.f1_joint - report.f1_bank_only),
-    ]);
-
     let mut rows = table(&["rows", "A", "B", "in both"], 1);
     rows.add_row([
         "train".to_owned(),
@@ -130,7 +127,12 @@ pub fn report_table(report: &Report) -> String {
         count(report.ciphertexts_b_to_a),
     ]);
 
-    let mut text = [rows, quality, times, traffic].map(|table| table.to_string()).join("\n");
+    let evaluation = report.evaluation.as_ref();
+    let quality = evaluation.map_or_else(|| quality(report), evaluation::headline);
+    let mut parts = vec![rows.to_string(), quality];
+    parts.extend(evaluation.and_then(evaluation::deciles));
+    parts.extend([times.to_string(), traffic.to_string()]);
+    let mut text = parts.join("\n");
     text.push_str(&format!(
         "\n{} iterations: {} epoch(s), batch {}, learning rate {}, L2 {}; {}-bit modulus, {} kernel",
         count(report.iterations.into()),
@@ -141,17 +143,71 @@ pub fn report_table(report: &Report) -> String {
         report.modulus_bits,
         clean(&report.kernel),
     ));
+    text.push_str(&options(report));
     for warning in &report.warnings {
         text.push_str(&format!("\nwarning: {}", clean(warning)));
     }
     text
 }
 
-fn figure(value: f64) -> String {
+/// What of training is not as the default rule has it, a line, and the training curve.
+fn options(report: &Report) -> String {
+    let schedule = match report.schedule.as_str() {
+        "" | "constant" => None,
+        name => Some(format!("{} schedule", clean(name))),
+    };
+    let flags = [
+        (report.whitened, "whitened columns"),
+        (report.weighted, "weighted rows"),
+        (report.stopped == "no-progress", "ended early: no progress"),
+        (report.stopped == "time-limit", "ended early: time limit"),
+    ];
+    let flags = flags.into_iter().filter(|(set, _)| *set).map(|(_, text)| text.to_owned());
+    let parts: Vec<String> = schedule.into_iter().chain(flags).collect();
+    let mut text = String::new();
+    if !parts.is_empty() {
+        text.push_str(&format!("\n{}", parts.join("; ")));
+    }
+    if !report.training_curve.is_empty() {
+        let mut curve = table(&["epoch", "KS", "AUC"], 1);
+        for point in &report.training_curve {
+            curve.add_row([point.epoch.to_string(), figure(point.ks), figure(point.auc)]);
+        }
+        let rows = count(report.validation_rows);
+        text.push_str(&format!("\nvalidation, {rows} rows set aside\n{curve}"));
+    }
+    text
+}
+
+/// Figures of a node that told no evaluation.
+fn quality(report: &Report) -> String {
+    let mut quality = table(&["model", "KS", "AUC", "F1 at 0.5"], 1);
+    quality.add_row([
+        "bank alone".to_owned(),
+        figure(report.ks_bank_only),
+        figure(report.auc_bank_only),
+        figure(report.f1_bank_only),
+    ]);
+    quality.add_row([
+        "joint".to_owned(),
+        figure(report.ks_joint),
+        figure(report.auc_joint),
+        figure(report.f1_joint),
+    ]);
+    quality.add_row([
+        "lift".to_owned(),
+        format!("{:+.4}", report.ks_lift()),
+        format!("{:+.4}", report.auc_lift()),
+        format!("{:+.4}", report.f1_joint - report.f1_bank_only),
+    ]);
+    quality.to_string()
+}
+
+pub(super) fn figure(value: f64) -> String {
     format!("{value:.4}")
 }
 
-fn count(value: u64) -> String {
+pub(super) fn count(value: u64) -> String {
     HumanCount(value).to_string()
 }
 

@@ -46,7 +46,11 @@ fn describe(code: &str, message: &str, side: Side, hint: &str, step: &str) -> St
 pub fn describe_progress(progress: &Progress) -> String {
     let mut parts = vec![place(progress)];
     if progress.iterations > 0 {
-        parts.push(format!("iteration {} of {}", progress.iteration, progress.iterations));
+        // While files are read the node counts hundredths of them.
+        parts.push(match progress.step.as_str() {
+            "load" => format!("{} % of the files read", progress.iteration),
+            _ => format!("iteration {} of {}", progress.iteration, progress.iterations),
+        });
     }
     parts.extend(measures(progress));
     parts.join(", ")
@@ -73,12 +77,22 @@ pub(super) fn measures(progress: &Progress) -> Vec<String> {
         let (sent, received) = (progress.bytes_sent, progress.bytes_received);
         parts.push(format!("sent {}, received {}", HumanBytes(sent), HumanBytes(received)));
     }
+    if let Some(round_trip) = progress.round_trip {
+        parts.push(format!("round trip {:.1} ms", round_trip.as_secs_f64() * 1000.0));
+    }
     if let Some(eta) = progress.eta {
         parts.push(format!("ETA {}", HumanDuration(whole_seconds(eta))));
     }
     if let Some(waiting) = progress.waiting.filter(|d| d.as_secs() >= 1) {
-        let seconds = waiting.as_secs();
-        parts.push(format!("waiting for peer in {} for {seconds} s", clean(&progress.step)));
+        let peer = match progress.waiting_for.as_str() {
+            "" => "peer".to_owned(),
+            name => clean(name),
+        };
+        let (step, seconds) = (clean(&progress.step), waiting.as_secs());
+        parts.push(format!("waiting for {peer} in {step} for {seconds} s"));
+    }
+    if !progress.not_connected.is_empty() {
+        parts.push(format!("not connected: {}", clean(&progress.not_connected)));
     }
     parts
 }
@@ -97,6 +111,21 @@ mod tests {
     #[test]
     fn escape_sequences_from_a_node_do_not_reach_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\r\nc\u{9b}"), "a [2Jb  c ");
+    }
+
+    #[test]
+    fn reading_is_shown_as_a_share_of_the_files() {
+        let at = |step: &str| Progress {
+            phase: "data".to_owned(),
+            step: step.to_owned(),
+            iteration: 43,
+            iterations: 100,
+            rows_per_second: 12_345.0,
+            ..Progress::default()
+        };
+        let text = describe_progress(&at("load"));
+        assert_eq!(text, "data (load), 43 % of the files read, 12345 rows/s");
+        assert!(describe_progress(&at("forward")).contains("iteration 43 of 100"));
     }
 
     #[test]
@@ -128,11 +157,15 @@ mod tests {
             bytes_received: 1024,
             eta: Some(Duration::from_secs(75)),
             waiting: Some(Duration::from_secs(4)),
+            waiting_for: "platform".to_owned(),
+            not_connected: "it was silent for 60 s".to_owned(),
+            round_trip: Some(Duration::from_micros(10_350)),
         };
         assert_eq!(
             describe_progress(&progress),
             "train (forward), iteration 3 of 9, 1234 rows/s, sent 2.00 KiB, received 1.00 KiB, \
-             ETA 75 seconds, waiting for peer in forward for 4 s"
+             round trip 10.3 ms, ETA 75 seconds, waiting for platform in forward for 4 s, \
+             not connected: it was silent for 60 s"
         );
     }
 }

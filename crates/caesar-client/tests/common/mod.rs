@@ -66,6 +66,7 @@ pub fn spec(name: &str) -> JobSpec {
         test_a: "sa".to_owned(),
         train_b: "tb".to_owned(),
         test_b: "sb".to_owned(),
+        ..DataSets::default()
     });
     spec.name = name.to_owned();
     spec
@@ -259,7 +260,70 @@ impl Jobs for Scripted {
             intersection_sha256_test: "b".repeat(64),
             ks_joint: 0.5,
             rows_a: 7,
+            profile: vec![
+                v1::PartyProfile {
+                    party: "A".to_owned(),
+                    product_seconds: 2e-6,
+                    steps: vec![v1::StepProfile {
+                        step: "error-ole".to_owned(),
+                        compute_seconds: 1.5,
+                        wait_seconds: 3.25,
+                        link_seconds: 0.5,
+                        messages_sent: 1,
+                        messages_received: 2,
+                        bytes_sent: 3,
+                        bytes_received: 4,
+                        predicted_seconds: None,
+                    }],
+                },
+                v1::PartyProfile { party: "B".to_owned(), ..v1::PartyProfile::default() },
+            ],
+            evaluation: Some(evaluation()),
             ..v1::JobResult::default()
         }))
+    }
+}
+
+/// Of 200 rows with two groups; every figure another number.
+fn evaluation() -> v1::Evaluation {
+    let estimate = |value| Some(v1::Estimate { value, low: value - 0.05, high: value + 0.05 });
+    let bin = |decile, rows, positives, low| v1::ScoreBin {
+        decile,
+        rows,
+        positives,
+        low,
+        mean_score: low.unwrap_or(-2.0) + 0.25,
+        mean_probability: 0.375,
+    };
+    let model = |ks: f64| v1::ModelEvaluation {
+        ks: estimate(ks),
+        auc: estimate(ks + 0.3),
+        average_precision: ks + 0.01,
+        f1: ks + 0.02,
+        brier: 0.1375,
+        log_loss: 0.4125,
+        calibration_error: Some(0.0375),
+        at_ks: Some(v1::OperatingPoint {
+            target: ks,
+            threshold: Some(0.75),
+            precision: 0.7,
+            recall: 0.875,
+            share: 0.25,
+        }),
+        bins: vec![bin(1, 50, 35, Some(0.75)), bin(4, 150, 5, None)],
+        ..v1::ModelEvaluation::default()
+    };
+    v1::Evaluation {
+        rows: 200,
+        positives: Some(40),
+        joint: Some(model(0.5)),
+        bank_only: Some(model(0.25)),
+        ks_gain: estimate(0.25),
+        auc_gain: estimate(0.125),
+        stability: Some(v1::Stability { psi: 0.0625, bins: vec![] }),
+        resamples: 1000,
+        confidence: 0.95,
+        min_bin_rows: 10,
+        min_bin_class_rows: 5,
     }
 }

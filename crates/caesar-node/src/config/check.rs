@@ -2,12 +2,13 @@
 
 use std::{fmt::Write as _, fs::File};
 
-use super::{Config, ConfigError, Format, Role, setting};
+use super::{CheckpointKeys, Config, ConfigError, Format, Role, setting};
+use crate::checkpoint::Keys;
 
 /// Opens what the configuration points to and describes it. Reads no rows.
 ///
 /// # Errors
-/// The first file of the catalogue that cannot be opened.
+/// The first file of the catalogue that cannot be opened, the first key that cannot be read.
 pub fn summary(config: &Config) -> Result<String, ConfigError> {
     for dataset in &config.datasets {
         for (what, path) in [("path", Some(&dataset.path)), ("ids", dataset.ids.as_ref())] {
@@ -22,6 +23,10 @@ pub fn summary(config: &Config) -> Result<String, ConfigError> {
                 format!("{}: {problem}", path.display()),
             ));
         }
+    }
+    let CheckpointKeys { current, previous } = &config.checkpoint_keys;
+    for source in current.iter().chain(previous) {
+        source.check().map_err(|e| setting("checkpoints", e.to_string()))?;
     }
     let mut out = String::new();
     let mut line = |text: String| {
@@ -39,12 +44,23 @@ pub fn summary(config: &Config) -> Result<String, ConfigError> {
         }
         None => "channel       waits for the peer, which must have peer.connect".to_owned(),
     });
+    line(match current {
+        Some(source) => format!("checkpoints   key in {source}"),
+        None => format!(
+            "checkpoints   key in {}, beside what it protects; better set checkpoints.key_file",
+            Keys::default_file(&config.data_dir).display()
+        ),
+    });
+    for source in previous {
+        line(format!("checkpoints   former key in {source}"));
+    }
     for (fingerprint, identity) in config.identities.iter().skip(1) {
         line(format!("certificate   {identity} sha256 {fingerprint}"));
     }
     for dataset in &config.datasets {
         let format = match dataset.format {
             Format::Csv => "CSV",
+            Format::Parquet => "Parquet",
             Format::Libsvm => "libsvm",
         };
         // Only A's data is asked for by its peer.

@@ -16,7 +16,11 @@ use thiserror::Error;
 
 pub use check::summary;
 
-use crate::tls::{Fingerprint, Identity, Material, MaterialError};
+use crate::{
+    checkpoint::KeySource,
+    data::Schema,
+    tls::{Fingerprint, Identity, Material, MaterialError},
+};
 
 /// Which party this node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -63,9 +67,11 @@ pub enum ClientRole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Comma-separated text with a header; `.gz` is unpacked.
+    /// Comma-separated text with a header; gzip and zstd are unpacked.
     Csv,
-    /// libsvm text with a parallel file of ids; `.gz` is unpacked.
+    /// Parquet.
+    Parquet,
+    /// libsvm text with a parallel file of ids; gzip and zstd are unpacked.
     Libsvm,
 }
 
@@ -73,14 +79,22 @@ pub enum Format {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Threads of the pool that jobs compute on.
+    /// Threads that one job computes on.
     pub threads: usize,
-    /// Largest protocol message that is assembled, and the most that may wait undelivered, MiB.
+    /// Largest protocol message that is assembled, and the most that may wait undelivered, MiB. At least
+    /// what one side sends in a window of training without an answer, about 20 MB, or both sides would
+    /// wait for room.
     pub max_message_mib: u32,
-    /// A peer that is silent (no frame, no heartbeat) for so long is lost.
+    /// A connection on which the peer is silent (no frame, no heartbeat) for so long is given up. A
+    /// job that begins waits as long for the peer.
     pub peer_timeout_seconds: u64,
-    /// Longest wait for one message of a peer that is alive.
+    /// A job that is under way waits so long for a connection; then it fails at both sides.
+    pub reconnect_timeout_seconds: u64,
+    /// Longest wait for one message of a peer that is connected.
     pub step_timeout_seconds: u64,
+    /// Longest time of one phase of a job (data, psi, setup, train, evaluate, finish), waiting
+    /// included.
+    pub phase_timeout_seconds: u64,
     /// From the accepted connection to the end of the TLS handshake.
     pub handshake_timeout_seconds: u64,
     /// Connections that may be in the handshake at the same time.
@@ -89,8 +103,18 @@ pub struct Limits {
     pub max_rows: usize,
     /// Stored values of one data set: rows × columns of a table, entries of libsvm text.
     pub max_cells: usize,
+    /// Memory that the data sets of one job may take, MiB.
+    pub data_memory_mib: u32,
     /// Jobs that may wait in the queue.
     pub max_queued_jobs: u32,
+    /// Jobs that may be under way at the same time, each on `threads` threads.
+    pub max_running_jobs: u32,
+    /// B: how often a job is begun that restarts of the nodes interrupt.
+    pub max_attempts: u32,
+    /// Ended jobs that are remembered, with their results and request ids.
+    pub keep_ended_jobs: u32,
+    /// For how many days they are.
+    pub keep_ended_days: u32,
 }
 
 impl Default for Limits {
@@ -99,12 +123,19 @@ impl Default for Limits {
             threads: 1,
             max_message_mib: 256,
             peer_timeout_seconds: 60,
+            reconnect_timeout_seconds: 600,
             step_timeout_seconds: 1800,
+            phase_timeout_seconds: 86_400,
             handshake_timeout_seconds: 10,
             max_pending_handshakes: 64,
             max_rows: 5_000_000,
             max_cells: crate::data::Source::DEFAULT_MAX_CELLS,
+            data_memory_mib: 4096,
             max_queued_jobs: 1000,
+            max_running_jobs: 1,
+            max_attempts: 100,
+            keep_ended_jobs: 10_000,
+            keep_ended_days: 365,
         }
     }
 }
@@ -113,6 +144,18 @@ impl Limits {
     /// Silence after which the peer is lost.
     pub fn peer_timeout(&self) -> Duration {
         Duration::from_secs(self.peer_timeout_seconds)
+    }
+    /// Longest wait for a connection of a job that is under way.
+    pub fn reconnect_timeout(&self) -> Duration {
+        Duration::from_secs(self.reconnect_timeout_seconds)
+    }
+    /// Longest time of one phase.
+    pub fn phase_timeout(&self) -> Duration {
+        Duration::from_secs(self.phase_timeout_seconds)
+    }
+    /// How long ended jobs are remembered.
+    pub fn keep_ended(&self) -> Duration {
+        Duration::from_secs(u64::from(self.keep_ended_days) * 86_400)
     }
     /// Longest wait for one message.
     pub fn step_timeout(&self) -> Duration {
@@ -126,22 +169,33 @@ impl Limits {
     pub fn heartbeat(&self) -> Duration {
         (self.peer_timeout() / 4).clamp(Duration::from_millis(500), Duration::from_secs(5))
     }
+    /// `data_memory_mib` in bytes.
+    pub fn data_memory_bytes(&self) -> usize {
+        self.data_memory_mib as usize * (1 << 20)
+    }
     /// `max_message_mib` in bytes.
     pub fn max_message_bytes(&self) -> usize {
         self.max_message_mib as usize * (1 << 20)
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        let ranges: [(&'static str, u64, u64, u64); 9] = [
+        let ranges: [(&'static str, u64, u64, u64); 16] = [
             ("limits.threads", self.threads as u64, 1, 1024),
-            ("limits.max_message_mib", self.max_message_mib.into(), 2, 4096),
+            ("limits.max_message_mib", self.max_message_mib.into(), 32, 4096),
             ("limits.peer_timeout_seconds", self.peer_timeout_seconds, 2, 3600),
+            ("limits.reconnect_timeout_seconds", self.reconnect_timeout_seconds, 2, 604_800),
+            ("limits.phase_timeout_seconds", self.phase_timeout_seconds, 2, 31_536_000),
             ("limits.step_timeout_seconds", self.step_timeout_seconds, 2, 86_400),
             ("limits.handshake_timeout_seconds", self.handshake_timeout_seconds, 1, 300),
             ("limits.max_pending_handshakes", self.max_pending_handshakes as u64, 1, 65_536),
             ("limits.max_rows", self.max_rows as u64, 1, 1 << 31),
             ("limits.max_cells", self.max_cells as u64, 1, 1 << 40),
+            ("limits.data_memory_mib", self.data_memory_mib.into(), 16, 1 << 22),
             ("limits.max_queued_jobs", self.max_queued_jobs.into(), 1, 1_000_000),
+            ("limits.max_running_jobs", self.max_running_jobs.into(), 1, 64),
+            ("limits.max_attempts", self.max_attempts.into(), 1, 1_000_000),
+            ("limits.keep_ended_jobs", self.keep_ended_jobs.into(), 1, 100_000_000),
+            ("limits.keep_ended_days", self.keep_ended_days.into(), 1, 36_500),
         ];
         for (setting, value, low, high) in ranges {
             if !(low..=high).contains(&value) {
@@ -153,6 +207,15 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// The keys of checkpoints.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointKeys {
+    /// What is written with; absent means a file in the data folder that the node makes itself.
+    pub current: Option<KeySource>,
+    /// What is still read with.
+    pub previous: Vec<KeySource>,
 }
 
 /// `[log]`.
@@ -194,12 +257,21 @@ pub struct Dataset {
     pub ids: Option<PathBuf>,
     /// libsvm only: number of columns, where it is more than the highest index of the files.
     pub columns: Option<usize>,
-    /// CSV only: the column with the ids.
+    /// Tables only: the column with the ids.
     pub id_column: Option<String>,
-    /// B, CSV only: the column with the labels.
+    /// B, tables only: the column with the labels.
     pub label_column: Option<String>,
+    /// B, tables only: the column with the rows' weights in training.
+    pub sample_weight_column: Option<String>,
+    /// A, tables only: the column by which a job of the peer may divide the rows. Common ids tell the peer
+    /// what stands there, so no other column is open to that.
+    pub split_column: Option<String>,
+    /// Tables only: kinds, missing values, scaling and encoding of columns.
+    pub schema: Schema,
     /// Names of peers whose jobs may use it. A runs a job only on a data set that lists the peer.
     pub allow_peers: Vec<String>,
+    /// At A: whether B may ask for scores of some of its rows after each epoch of a job.
+    pub allow_validation: bool,
 }
 
 /// The one other node.
@@ -234,6 +306,8 @@ pub struct Config {
     pub limits: Limits,
     /// Logging.
     pub log: Log,
+    /// Where the keys of checkpoints are.
+    pub checkpoint_keys: CheckpointKeys,
 }
 
 /// Why a configuration is refused. The message names the setting.
@@ -310,6 +384,7 @@ impl Config {
             datasets,
             limits: file.limits,
             log: file.log,
+            checkpoint_keys: resolve_keys(file.checkpoints, base)?,
         })
     }
 
@@ -317,6 +392,19 @@ impl Config {
     pub fn dataset(&self, name: &str) -> Option<&Dataset> {
         self.datasets.iter().find(|d| d.name == name)
     }
+}
+
+fn resolve_keys(keys: raw::Checkpoints, base: &Path) -> Result<CheckpointKeys, ConfigError> {
+    let current = match (keys.key_file, keys.key_env) {
+        (Some(_), Some(_)) => {
+            return Err(setting("checkpoints", "has both `key_file` and `key_env`; give one"));
+        }
+        (Some(path), None) => Some(KeySource::File(base.join(path))),
+        (None, name) => name.map(KeySource::Env),
+    };
+    let files = keys.previous_key_files.into_iter().map(|path| KeySource::File(base.join(path)));
+    let previous = files.chain(keys.previous_key_envs.into_iter().map(KeySource::Env)).collect();
+    Ok(CheckpointKeys { current, previous })
 }
 
 fn resolve_peer(peer: &raw::Peer, base: &Path) -> Result<Peer, ConfigError> {
@@ -399,18 +487,29 @@ fn resolve_datasets(
         if out.iter().any(|known| known.name == d.name) {
             return Err(setting(name, "is listed twice"));
         }
+        let schema =
+            Schema { columns: d.schema, defaults: d.defaults, missing_values: d.missing_values };
+        if let Some((key, problem)) = schema.problem() {
+            return Err(setting(format!("{name}.{key}"), problem));
+        }
         match d.format {
-            Format::Csv if d.ids.is_some() => {
-                return Err(setting(name, "`ids` is for libsvm; CSV has `id_column`"));
+            Format::Csv | Format::Parquet if d.ids.is_some() => {
+                return Err(setting(name, "`ids` is for libsvm; tables have `id_column`"));
             }
-            Format::Csv if d.id_column.is_none() => {
-                return Err(setting(name, "CSV needs `id_column`"));
+            Format::Csv | Format::Parquet if d.id_column.is_none() => {
+                return Err(setting(name, "CSV and Parquet need `id_column`"));
             }
-            Format::Csv if role == Role::B && d.label_column.is_none() => {
+            Format::Csv | Format::Parquet if role == Role::B && d.label_column.is_none() => {
                 return Err(setting(name, "role B needs `label_column`"));
             }
-            Format::Csv if d.columns.is_some() => {
-                return Err(setting(name, "`columns` is for libsvm; CSV has a header"));
+            Format::Csv | Format::Parquet if d.columns.is_some() => {
+                return Err(setting(name, "`columns` is for libsvm; tables have names"));
+            }
+            Format::Libsvm if schema != Schema::default() => {
+                return Err(setting(
+                    name,
+                    "`schema`, `defaults` and `missing_values` are for CSV and Parquet",
+                ));
             }
             Format::Libsvm if d.id_column.is_some() || d.label_column.is_some() => {
                 return Err(setting(name, "libsvm has no columns to name"));
@@ -420,6 +519,12 @@ fn resolve_datasets(
         if role == Role::A && d.label_column.is_some() {
             return Err(setting(name, "role A has no labels; remove `label_column`"));
         }
+        if d.sample_weight_column.is_some() && (role == Role::A || d.format == Format::Libsvm) {
+            return Err(setting(name, "`sample_weight_column` is for B's tables; remove it"));
+        }
+        if d.split_column.is_some() && (role == Role::B || d.format == Format::Libsvm) {
+            return Err(setting(name, "`split_column` is for A's tables; remove it"));
+        }
         if let Some(stranger) = d.allow_peers.iter().find(|p| *p != peer) {
             return Err(setting(
                 name,
@@ -428,7 +533,7 @@ fn resolve_datasets(
         }
         let path = base.join(d.path);
         let ids = match d.format {
-            Format::Csv => None,
+            Format::Csv | Format::Parquet => None,
             Format::Libsvm => Some(match d.ids {
                 Some(ids) => base.join(ids),
                 None => crate::data::ids_beside(&path),
@@ -442,7 +547,11 @@ fn resolve_datasets(
             columns: d.columns,
             id_column: d.id_column,
             label_column: d.label_column,
+            sample_weight_column: d.sample_weight_column,
+            split_column: d.split_column,
+            schema,
             allow_peers: d.allow_peers,
+            allow_validation: d.allow_validation,
         });
     }
     Ok(out)

@@ -1,8 +1,10 @@
 //! The configuration file as it is written: TOML, unknown fields refused.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
+
+use crate::data::ColumnSettings;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -21,6 +23,18 @@ pub(super) struct File {
     pub(super) limits: super::Limits,
     #[serde(default)]
     pub(super) log: super::Log,
+    #[serde(default)]
+    pub(super) checkpoints: Checkpoints,
+}
+
+/// `[checkpoints]`: the key that they are encrypted with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Checkpoints {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_env: Option<String>,
+    pub(super) previous_key_files: Vec<PathBuf>,
+    pub(super) previous_key_envs: Vec<String>,
 }
 
 /// `[tls]`: this node's own certificate.
@@ -63,6 +77,15 @@ pub(super) struct Dataset {
     pub(super) columns: Option<usize>,
     pub(super) id_column: Option<String>,
     pub(super) label_column: Option<String>,
+    pub(super) sample_weight_column: Option<String>,
+    pub(super) split_column: Option<String>,
+    #[serde(default)]
+    pub(super) schema: BTreeMap<String, ColumnSettings>,
+    #[serde(default)]
+    pub(super) defaults: ColumnSettings,
+    pub(super) missing_values: Option<Vec<String>>,
     #[serde(default)]
     pub(super) allow_peers: Vec<String>,
+    #[serde(default)]
+    pub(super) allow_validation: bool,
 }

@@ -35,9 +35,30 @@ fn every_mistake_names_its_setting() {
         (a.replace("[limits]", "[limits]\nthreads = 0"), "limits.threads: 0 is outside"),
         (a.replace("[limits]", "[limits]\nthread = 2"), "unknown field `thread`"),
         (a.replace("allow_peers = [\"bank\"]", "allow_peers = [\"bnak\"]"), "`bnak`"),
-        (a.replace("id_column = \"id\"", ""), "datasets.a: CSV needs `id_column`"),
+        (a.replace("id_column = \"id\"", ""), "datasets.a: CSV and Parquet need `id_column`"),
         (a.replace("name = \"secret\"", "name = \"a\""), "datasets.a: is listed twice"),
         (a.replace("id_column", "label_column = \"y\"\nid_column"), "role A has no labels"),
+        (
+            b.replace("label_column", "split_column = \"fold\"\nlabel_column"),
+            "`split_column` is for A's tables",
+        ),
+        (a.replace("id_column", "sample_weight_column = \"w\"\nid_column"), "is for B's tables"),
+        (
+            a.replace("[limits]", "[datasets.schema.f]\nlog = true\nclip = [2, 1]\n[limits]"),
+            "datasets.secret.schema.f: `clip` is two numbers",
+        ),
+        (
+            a.replace("[limits]", "[datasets.defaults]\ntype = \"numeric\"\n[limits]"),
+            "datasets.secret.defaults: `type` is for single columns",
+        ),
+        (
+            a.replace("[limits]", "[datasets.schema.f]\nlogs = true\n[limits]"),
+            "unknown field `logs`",
+        ),
+        (
+            a.replace("format = \"csv\"", "format = \"libsvm\"\nmissing_values = [\"?\"]"),
+            "are for CSV and Parquet",
+        ),
         (a.replace("\"platform.key.pem\"", "\"bank.key.pem\""), "tls: certificate"),
         (a.replace("\"platform.key.pem\"", "\"none.pem\""), "cannot read"),
         (a.replace("\"bank.cert.pem\"", "\"bank.key.pem\""), "peer.certificate"),
@@ -53,6 +74,11 @@ fn every_mistake_names_its_setting() {
         (b.replace("label_column = \"y\"", ""), "role B needs `label_column`"),
         (b.replace("127.0.0.1:7443", "bank.example"), "peer.connect: expected HOST:PORT"),
         (b.replace("127.0.0.1:7443", "127.0.0.1:0"), "peer.connect: expected HOST:PORT"),
+        (
+            a.clone() + "[checkpoints]\nkey_file = \"x\"\nkey_env = \"Y\"",
+            "checkpoints: has both `key_file` and `key_env`",
+        ),
+        (a.clone() + "[checkpoints]\nkey = \"x\"", "unknown field `key`"),
         ("role = ".to_owned(), "wrong.toml"),
     ];
     for (text, expected) in cases {
@@ -105,6 +131,38 @@ fn check_config_finds_missing_files_and_describes_the_rest() {
     let text = summary(&config).unwrap();
     for expected in ["role          A", "waits for the peer", "client `ops`", "open to bank"] {
         assert!(text.contains(expected), "expected `{expected}` in: {text}");
+    }
+}
+
+#[test]
+fn check_config_reads_the_keys_of_checkpoints() {
+    let pki = Pki::new();
+    pki.write_data();
+    let text = summary(&pki.config_a()).unwrap();
+    assert!(text.contains("checkpoint.key, beside what it protects"), "{text}");
+    assert!(!pki.path().join("data-a/checkpoint.key").exists(), "check-config makes nothing");
+
+    fs::write(pki.path().join("new.key"), "ab".repeat(32)).unwrap();
+    let with = |previous: &str| {
+        let keys = format!("[checkpoints]\nkey_file = \"new.key\"\n{previous}");
+        summary(&pki.load("a.toml", &(pki.text_a() + &keys)))
+    };
+    make_private(&pki.path().join("new.key"));
+    let text = with("").unwrap();
+    assert!(text.contains("new.key") && !text.contains("abab"), "{text}");
+    let message = with("previous_key_envs = [\"CAESAR_NO_SUCH_KEY\"]").unwrap_err().to_string();
+    assert!(message.contains("CAESAR_NO_SUCH_KEY is not set"), "{message}");
+    fs::write(pki.path().join("old.key"), "short").unwrap();
+    make_private(&pki.path().join("old.key"));
+    let message = with("previous_key_files = [\"old.key\"]").unwrap_err().to_string();
+    assert!(message.contains("old.key") && message.contains("64 hexadecimal"), "{message}");
+}
+
+fn make_private(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 }
 

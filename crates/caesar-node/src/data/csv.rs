@@ -1,148 +1,256 @@
-//! Dense tables: comma-separated text with a header line.
+//! Typed tables: comma-separated text with a header line.
+//!
+//! The first rows tell the kinds of columns that the catalogue says nothing about. If a later cell tells
+//! otherwise, the rest of the file is only looked through, and the file is read once more with the kinds
+//! that all of it has; what was stored until then is gone first.
 
 use std::io::{Chain, Read};
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
-use mpc_core::matrix::{Features, Table};
 
-use super::error::Place;
-use super::input::{Input, Text};
-use super::{DataError, IdLines, Source, parse_number};
+use super::{
+    DataError, Gauge, IdLines, Loaded, Source,
+    builder::{Full, TableBuilder, full},
+    input::{Input, Text},
+    label::Classes,
+    layout::{Kind, Known, Layout},
+    parse_number,
+};
 
-/// What each column is for.
-struct Layout {
-    names: Vec<String>,
-    id: usize,
-    label: Option<usize>,
+/// Rows that are looked at before columns are stored.
+const SCOUTED_ROWS: usize = 10_000;
+
+pub(super) fn read(
+    source: &Source,
+    known: Option<&Known>,
+    gauge: &Gauge,
+) -> Result<Loaded, DataError> {
+    let mut layout = scout(source, known)?;
+    // The second pass knows the kinds of all cells, so it is the last, unless the file changes.
+    for _ in 0..2 {
+        match Pass::new(source, known, gauge, layout)?.run()? {
+            Outcome::Done(loaded) => return Ok(loaded),
+            Outcome::OtherKinds(found) => layout = found,
+        }
+    }
+    Err(DataError::Unreadable {
+        file: layout.file,
+        reason: "it changed while it was read".to_owned(),
+    })
 }
 
-impl Layout {
-    fn of(
-        header: &StringRecord,
-        line: u64,
-        source: &Source,
-        file: &str,
+/// The layout, with the kinds that the first rows have.
+fn scout(source: &Source, known: Option<&Known>) -> Result<Layout, DataError> {
+    let unseen = Gauge::new(usize::MAX);
+    let mut records = Records::open(source, &unseen)?;
+    let mut layout = records.layout(source, known)?;
+    for _ in 0..SCOUTED_ROWS {
+        // What is wrong with a row is said in its turn.
+        let Ok(Some((_, record))) = records.next() else { break };
+        for feature in &mut layout.features {
+            let Some(cell) = record.get(feature.position) else { continue };
+            if feature.kind == Kind::Guess && is_text(cell, source) {
+                feature.kind = Kind::Categorical;
+            }
+        }
+    }
+    Ok(layout)
+}
+
+/// Whether a cell shows that its column holds no numbers. What is a number but not a finite one does not.
+fn is_text(cell: &str, source: &Source) -> bool {
+    cell.trim_ascii().parse::<f64>().is_err() && !source.schema.is_missing(cell)
+}
+
+enum Outcome {
+    Done(Loaded),
+    /// A column is not of the kind that was thought.
+    OtherKinds(Layout),
+}
+
+/// Why a row ends a pass.
+enum Stop {
+    Wrong(DataError),
+    Full,
+}
+
+impl From<DataError> for Stop {
+    fn from(error: DataError) -> Self {
+        Stop::Wrong(error)
+    }
+}
+
+impl From<Full> for Stop {
+    fn from(Full: Full) -> Self {
+        Stop::Full
+    }
+}
+
+/// One reading of the whole file.
+struct Pass<'a> {
+    source: &'a Source,
+    known: Option<&'a Known>,
+    gauge: &'a Gauge,
+    records: Records<'a>,
+    layout: Layout,
+    classes: Classes<'a>,
+    /// Training rows, and test rows where the set is split. Empty once a kind turned out wrong.
+    tables: Vec<TableBuilder<'a>>,
+    rows: usize,
+}
+
+impl<'a> Pass<'a> {
+    fn new(
+        source: &'a Source,
+        known: Option<&'a Known>,
+        gauge: &'a Gauge,
+        layout: Layout,
     ) -> Result<Self, DataError> {
-        let names: Vec<String> = header.iter().map(str::to_owned).collect();
-        let position = |name: &str| names.iter().position(|n| n == name);
-        let id = position(&source.id_column).ok_or_else(|| DataError::MissingIdColumn {
-            file: file.to_owned(),
-            column: source.id_column.clone(),
-        })?;
-        let label = match &source.label_column {
-            None => None,
-            Some(column) => {
-                Some(position(column).filter(|&label| label != id).ok_or_else(|| {
-                    DataError::MissingLabelColumn {
-                        file: file.to_owned(),
-                        line,
-                        column: column.clone(),
-                    }
-                })?)
+        let mut records = Records::open(source, gauge)?;
+        records.next()?;
+        let table = || TableBuilder::new(&layout, gauge).map_err(|Full| full(&layout.file, gauge));
+        let count = if source.is_divided() { 2 } else { 1 };
+        let tables = (0..count).map(|_| table()).collect::<Result<_, _>>()?;
+        let classes = Classes::of(source);
+        Ok(Self { source, known, gauge, records, layout, classes, tables, rows: 0 })
+    }
+
+    fn run(mut self) -> Result<Outcome, DataError> {
+        let mut record = StringRecord::new();
+        while let Some(line) = self.records.next_into(&mut record)? {
+            self.check_size(&record, line)?;
+            self.rows += 1;
+            self.gauge.count_rows(1);
+            match self.row(&record, line) {
+                Ok(()) => {}
+                Err(Stop::Wrong(error)) => return Err(error),
+                Err(Stop::Full) => return Err(full(&self.layout.file, self.gauge)),
             }
+        }
+        if self.tables.is_empty() {
+            // Half of the reading is still to come.
+            self.gauge.expect(self.records.input.bytes);
+            return Ok(Outcome::OtherKinds(self.layout));
+        }
+        let Self { tables, layout, source, .. } = self;
+        let finished: Result<Vec<_>, _> =
+            tables.into_iter().map(|table| table.finish(&layout, source)).collect();
+        let place = |lines| IdLines {
+            data_file: layout.file.clone(),
+            ids_file: layout.file.clone(),
+            column: Some(source.id_column.clone()),
+            lines,
         };
-        if let Some(unnamed) = names.iter().position(|name| name.trim().is_empty()) {
-            return Err(DataError::UnnamedColumn { file: file.to_owned(), position: unnamed + 1 });
-        }
-        let mut sorted: Vec<&String> = names.iter().collect();
-        sorted.sort_unstable();
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            let place = Place { file: file.to_owned(), column: Some(pair[0].clone()) };
-            return Err(DataError::DuplicateColumn { place });
-        }
-        Ok(Self { names, id, label })
+        let parts = finished?.into_iter().map(|(table, lines)| (table, place(lines)));
+        Ok(Outcome::Done(Loaded { parts: parts.collect() }))
     }
 
-    fn is_feature(&self, column: usize) -> bool {
-        column != self.id && Some(column) != self.label
-    }
-
-    fn feature_names(&self) -> Vec<String> {
-        let features = (0..self.names.len()).filter(|&j| self.is_feature(j));
-        features.map(|j| self.names[j].clone()).collect()
-    }
-
-    fn place(&self, file: &str, column: usize) -> Place {
-        Place { file: file.to_owned(), column: Some(self.names[column].clone()) }
-    }
-}
-
-pub(super) fn read(source: &Source) -> Result<(Table, IdLines), DataError> {
-    let mut records = Records::open(source)?;
-    let file = records.input.file.clone();
-    let file = file.as_str();
-    let layout = match records.next()? {
-        Some((line, header)) => Layout::of(header, line, source, file)?,
-        None => return Err(DataError::Empty { file: file.to_owned() }),
-    };
-    let names = layout.feature_names();
-
-    let (mut ids, mut lines, mut values) = (Vec::new(), Vec::new(), Vec::new());
-    let mut labels = layout.label.map(|_| Vec::new());
-    while let Some((line, record)) = records.next()? {
+    fn check_size(&self, record: &StringRecord, line: u64) -> Result<(), DataError> {
+        let file = || self.layout.file.clone();
         let too_large = |what, limit: usize| {
-            Err(DataError::TooLarge { file: file.to_owned(), what, limit: limit as u64 })
+            Err(DataError::TooLarge { file: file(), what, limit: limit as u64 })
         };
-        if ids.len() == source.max_rows {
-            return too_large("rows", source.max_rows);
+        if self.rows == self.source.max_rows {
+            return too_large("rows", self.source.max_rows);
         }
-        if values.len() + names.len() > source.max_cells {
-            return too_large("cells", source.max_cells);
+        if (self.rows + 1).saturating_mul(self.layout.features.len()) > self.source.max_cells {
+            return too_large("cells", self.source.max_cells);
         }
-        if record.len() != layout.names.len() {
-            return Err(DataError::RaggedRow {
-                file: file.to_owned(),
-                line,
-                expected: layout.names.len(),
-                found: record.len(),
-            });
+        if record.len() != self.layout.names.len() {
+            let (expected, found) = (self.layout.names.len(), record.len());
+            return Err(DataError::RaggedRow { file: file(), line, expected, found });
         }
-        for (column, cell) in record.iter().enumerate() {
-            if layout.is_feature(column) {
-                let place = || layout.place(file, column);
-                values.push(
-                    parse_number(cell)
-                        .ok_or_else(|| DataError::NotNumeric { place: place(), line })?,
-                );
-            }
-        }
-        if let (Some(labels), Some(column)) = (&mut labels, layout.label) {
-            labels.push(match parse_number(&record[column]) {
-                Some(0.0) => false,
-                Some(1.0) => true,
-                _ => {
-                    let place = layout.place(file, column);
-                    return Err(DataError::LabelNotBinary { place, line, allowed: "0 or 1" });
-                }
-            });
-        }
-        ids.push(record[layout.id].to_owned());
-        lines.push(line);
+        Ok(())
     }
 
-    let table = Table { ids, features: Features::Dense { names, values }, labels };
-    let id_lines = IdLines {
-        data_file: file.to_owned(),
-        ids_file: file.to_owned(),
-        column: Some(source.id_column.clone()),
-        lines,
-    };
-    Ok((table, id_lines))
+    fn row(&mut self, record: &StringRecord, line: u64) -> Result<(), Stop> {
+        let id = &record[self.layout.id];
+        let cell = self.layout.split.map(|column| &record[column]);
+        let test = self.source.split.as_ref().is_some_and(|split| split.is_test(id, cell));
+        let mut table = self.tables.get_mut(usize::from(test));
+        let mut other_kinds = false;
+        for (j, feature) in self.layout.features.iter_mut().enumerate() {
+            let cell = &record[feature.position];
+            if feature.kind == Kind::Categorical {
+                if let Some(table) = &mut table {
+                    table.push_text(j, Some(cell).filter(|c| !self.source.schema.is_missing(c)))?;
+                }
+                continue;
+            }
+            let number = match parse_number(cell) {
+                // A number can stand for a missing value, if the catalogue says so.
+                Some(_)
+                    if self.source.schema.missing_values.is_some()
+                        && self.source.schema.is_missing(cell) =>
+                {
+                    None
+                }
+                Some(number) => Some(number),
+                None if self.source.schema.is_missing(cell) => None,
+                None if feature.kind == Kind::Guess && is_text(cell, self.source) => {
+                    feature.kind = Kind::Categorical;
+                    other_kinds = true;
+                    continue;
+                }
+                None => {
+                    let (file, column) = (self.layout.file.clone(), Some(feature.name.clone()));
+                    let place = super::Place { file, column };
+                    let known =
+                        self.known.filter(|known| known.numeric.contains_key(&feature.name));
+                    return Err(Stop::Wrong(match known {
+                        // What is infinite is wrong by itself.
+                        Some(known) if is_text(cell, self.source) => {
+                            DataError::TypeDiffers { place, line, train: known.file.clone() }
+                        }
+                        _ => DataError::NotNumeric { place, line },
+                    }));
+                }
+            };
+            if let Some(table) = &mut table
+                && !other_kinds
+            {
+                table.push_number(j, number)?;
+            }
+        }
+        let layout = &self.layout;
+        if let Some(column) = layout.label {
+            let cell = Some(&record[column]).filter(|cell| !self.source.schema.is_missing(cell));
+            let label = self.classes.label(cell, || layout.place(column), line)?;
+            if let Some(table) = &mut table {
+                table.push_label(label)?;
+            }
+        }
+        if let Some(column) = layout.weight {
+            let weight = parse_number(&record[column]).filter(|&w| w >= 0.0);
+            let place = || layout.place(column);
+            let weight = weight.ok_or_else(|| DataError::BadWeight { place: place(), line })?;
+            if let Some(table) = &mut table {
+                table.push_weight(weight)?;
+            }
+        }
+        if let Some(table) = table {
+            table.push_id(id, line)?;
+        }
+        if other_kinds {
+            self.tables.clear();
+        }
+        Ok(())
+    }
 }
 
 /// The records of a file, header first, with the lines they start on.
-struct Records {
+struct Records<'g> {
     input: Input,
-    reader: csv::Reader<Chain<Text, &'static [u8]>>,
+    reader: csv::Reader<Chain<Text<'g>, &'static [u8]>>,
     record: StringRecord,
 }
 
-impl Records {
+impl<'g> Records<'g> {
     /// Records end at `\n` alone, and the last one does too: then the reader's own count of lines
     /// after a record tells where the record began. (Its position before a record does not, as it
     /// may still have a line end to skip.)
-    fn open(source: &Source) -> Result<Self, DataError> {
-        let (input, text) = Input::open(&source.path, source.max_bytes())?;
+    fn open(source: &Source, gauge: &'g Gauge) -> Result<Self, DataError> {
+        let (input, text) = Input::open(&source.path, source.max_bytes(), gauge)?;
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -151,35 +259,46 @@ impl Records {
         Ok(Self { input, reader, record: StringRecord::new() })
     }
 
+    /// What the header says.
+    fn layout(&mut self, source: &Source, known: Option<&Known>) -> Result<Layout, DataError> {
+        let file = self.input.file.clone();
+        match self.next()? {
+            Some((line, header)) => {
+                let names = header.iter().map(str::to_owned).collect();
+                Layout::of(names, line, source, &file, known)
+            }
+            None => Err(DataError::Empty { file }),
+        }
+    }
+
     /// The next record that is not a blank line; `None` at the end.
     fn next(&mut self) -> Result<Option<(u64, &StringRecord)>, DataError> {
+        let mut record = std::mem::take(&mut self.record);
+        let line = self.next_into(&mut record);
+        self.record = record;
+        Ok(line?.map(|line| (line, &self.record)))
+    }
+
+    /// The same into a record of the caller's; the line that it starts on.
+    fn next_into(&mut self, record: &mut StringRecord) -> Result<Option<u64>, DataError> {
         loop {
-            let more = self.reader.read_record(&mut self.record);
+            let more = self.reader.read_record(record);
             let after = self.reader.position().line();
             if !more.map_err(|error| self.error(&error, after))? {
                 return Ok(None);
             }
-            let inner = self.record.as_slice().matches('\n').count() as u64;
+            let inner = record.as_slice().matches('\n').count() as u64;
             // A quote that is never closed runs to the end and takes the last line end with it.
-            let closed = !self.record.as_slice().ends_with('\n');
+            let closed = !record.as_slice().ends_with('\n');
             let ends = inner + u64::from(closed);
             let line = after.saturating_sub(ends);
-            if self.record.as_slice().ends_with('\r') {
-                self.drop_carriage_return();
+            if record.as_slice().ends_with('\r') {
+                drop_carriage_return(record);
             }
-            if self.record.len() > 1 || self.record.get(0).is_some_and(|field| !field.is_empty()) {
-                return Ok(Some((line, &self.record)));
+            if record.len() > 1 || record.get(0).is_some_and(|field| !field.is_empty()) {
+                return Ok(Some(line));
             }
         }
-    }
-
-    /// Removes the `\r` of a `\r\n` from the last field.
-    fn drop_carriage_return(&mut self) {
-        let last = self.record.len() - 1;
-        let fields = self.record.iter().enumerate();
-        self.record = fields
-            .map(|(i, field)| if i == last { field.trim_end_matches('\r') } else { field })
-            .collect();
     }
 
     /// `after` is the line after the record that was being read.
@@ -193,4 +312,13 @@ impl Records {
             _ => DataError::Unreadable { file, reason: "not CSV".to_owned() },
         }
     }
+}
+
+/// Removes the `\r` of a `\r\n` from the last field.
+fn drop_carriage_return(record: &mut StringRecord) {
+    let last = record.len() - 1;
+    let fields = record.iter().enumerate();
+    *record = fields
+        .map(|(i, field)| if i == last { field.trim_end_matches('\r') } else { field })
+        .collect();
 }

@@ -36,9 +36,11 @@ pub enum DataError {
         /// The operating system's words.
         reason: String,
     },
-    /// A gzip stream is damaged or cut off.
-    #[error("{file} is damaged: its gzip stream is broken or cut off")]
-    GzipCorrupt {
+    /// A compressed stream is damaged or cut off.
+    #[error("{file} is damaged: its {format} stream is broken or cut off")]
+    CompressionCorrupt {
+        /// `gzip` or `zstd`.
+        format: &'static str,
         /// The file.
         file: String,
     },
@@ -106,7 +108,7 @@ pub enum DataError {
         /// Fields of the row.
         found: usize,
     },
-    /// A feature is empty, text, NaN or infinite.
+    /// A cell of a numeric column is neither a finite number nor a missing value.
     #[error("{place}, line {line}: not a finite number")]
     NotNumeric {
         /// The file and column.
@@ -123,6 +125,104 @@ pub enum DataError {
         line: u64,
         /// The two labels that are.
         allowed: &'static str,
+    },
+    /// The header lacks the column of weights.
+    #[error("{file}, line {line}: there is no column of weights \"{column}\"")]
+    MissingWeightColumn {
+        /// The file.
+        file: String,
+        /// The header's line.
+        line: u64,
+        /// The name that was looked for.
+        column: String,
+    },
+    /// A row's weight is missing, negative, or not a finite number.
+    #[error("{place}, line {line}: the weight is not a finite number of 0 or more")]
+    BadWeight {
+        /// The file and column.
+        place: Place,
+        /// The line.
+        line: u64,
+    },
+    /// No row has any weight.
+    #[error("{place}: every weight is 0")]
+    WeightsAllZero {
+        /// The file and column.
+        place: Place,
+    },
+    /// A row has no label.
+    #[error("{place}, line {line}: the label is missing")]
+    MissingLabel {
+        /// The file and column.
+        place: Place,
+        /// The line.
+        line: u64,
+    },
+    /// No row of the training set is of the positive class.
+    #[error("{place}: no row has the class that the job calls positive")]
+    NoPositiveClass {
+        /// The file and column.
+        place: Place,
+    },
+    /// The header lacks the column that divides the rows.
+    #[error("{file} has no column to divide its rows by, as the job says")]
+    MissingSplitColumn {
+        /// The file.
+        file: String,
+    },
+    /// A division left no rows on one side.
+    #[error("{file}: the division of the rows leaves none for {what}")]
+    EmptyPart {
+        /// The file.
+        file: String,
+        /// For what there are none.
+        what: &'static str,
+    },
+    /// The job's list of features selects no column.
+    #[error("{file}: the job's list of features selects no column")]
+    NoFeatureSelected {
+        /// The file.
+        file: String,
+    },
+    /// A list of features, or a setting of columns, for libsvm text, whose columns have no names.
+    #[error("{file} is libsvm text, whose columns have no names, but {what} asks for them")]
+    NoNames {
+        /// The file.
+        file: String,
+        /// What asks for names.
+        what: &'static str,
+    },
+    /// The catalogue has settings of a column that is not there.
+    #[error("{place}: the catalogue has settings of this column, but the file lacks it")]
+    UnknownSetting {
+        /// The file and the name in the catalogue.
+        place: Place,
+    },
+    /// A column of numbers in training has something else in the test set.
+    #[error("{place}, line {line}: not a finite number, but the column is numeric in {train}")]
+    TypeDiffers {
+        /// The test file and column.
+        place: Place,
+        /// The line.
+        line: u64,
+        /// The training file.
+        train: String,
+    },
+    /// A Parquet column is of a type that has no meaning here.
+    #[error("{place}: columns of {what} are not read")]
+    UnsupportedType {
+        /// The file and column.
+        place: Place,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// The tables of the job take more memory than they may.
+    #[error("{file}: the job's data takes more than {limit_mib} MiB in memory")]
+    MemoryLimit {
+        /// The file that was being read.
+        file: String,
+        /// The bound.
+        limit_mib: usize,
     },
     /// Ids are missing.
     #[error("{place}: {} empty, first on {}", Ids(*.count, "is", "are"), Lines(.lines))]
@@ -220,10 +320,11 @@ pub enum DataError {
 
 impl DataError {
     /// The stable code.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             DataError::Unreadable { .. } => "data.unreadable",
-            DataError::GzipCorrupt { .. } => "data.gzip_corrupt",
+            DataError::CompressionCorrupt { format: "gzip", .. } => "data.gzip_corrupt",
+            DataError::CompressionCorrupt { .. } => "data.zstd_corrupt",
             DataError::NotUtf8 { .. } => "data.not_utf8",
             DataError::Empty { .. } => "data.empty",
             DataError::NoColumns { .. } => "data.no_columns",
@@ -234,6 +335,19 @@ impl DataError {
             DataError::RaggedRow { .. } => "data.ragged_row",
             DataError::NotNumeric { .. } => "data.not_numeric",
             DataError::LabelNotBinary { .. } => "data.label_not_binary",
+            DataError::MissingLabel { .. } => "data.missing_label",
+            DataError::NoPositiveClass { .. } => "data.no_positive_class",
+            DataError::MissingSplitColumn { .. } => "data.missing_split_column",
+            DataError::EmptyPart { .. } => "data.empty_part",
+            DataError::NoFeatureSelected { .. } => "data.no_feature_selected",
+            DataError::NoNames { .. } => "data.no_names",
+            DataError::UnknownSetting { .. } => "data.unknown_setting",
+            DataError::TypeDiffers { .. } => "data.type_differs",
+            DataError::UnsupportedType { .. } => "data.unsupported_type",
+            DataError::MemoryLimit { .. } => "data.memory_limit",
+            DataError::MissingWeightColumn { .. } => "data.missing_weight_column",
+            DataError::BadWeight { .. } => "data.bad_weight",
+            DataError::WeightsAllZero { .. } => "data.weights_all_zero",
             DataError::EmptyId { .. } => "data.empty_id",
             DataError::DuplicateIds { .. } => "data.duplicate_ids",
             DataError::IdsLength { .. } => "data.ids_length",
@@ -251,11 +365,13 @@ impl DataError {
     pub const fn hint(&self) -> &'static str {
         match self {
             DataError::Unreadable { .. } => "check the path in the catalogue and its permissions",
-            DataError::GzipCorrupt { .. } => "copy or compress the file again",
+            DataError::CompressionCorrupt { .. } => "copy or compress the file again",
             DataError::NotUtf8 { .. } => "export the file as UTF-8",
             DataError::Empty { .. } => "check that the export wrote the rows",
             DataError::NoColumns { .. } => "each party needs at least one feature besides the id",
-            DataError::MissingIdColumn { .. } | DataError::MissingLabelColumn { .. } => {
+            DataError::MissingIdColumn { .. }
+            | DataError::MissingLabelColumn { .. }
+            | DataError::MissingWeightColumn { .. } => {
                 "set the column's name as the header writes it, case and spaces included"
             }
             DataError::DuplicateColumn { .. } | DataError::UnnamedColumn { .. } => {
@@ -263,9 +379,42 @@ impl DataError {
             }
             DataError::RaggedRow { .. } => "look for an unquoted comma or a cut line",
             DataError::NotNumeric { .. } => {
-                "encode text as 0/1 columns and fill or drop missing values before the job"
+                "correct the cell, or set the column's `type` to \"categorical\" or `missing_values` in the \
+                 catalogue"
             }
-            DataError::LabelNotBinary { .. } => "map the label to two classes, 1 for the event",
+            DataError::LabelNotBinary { .. } => {
+                "map the label to 1 for the event and 0, or set training.positive_class in the job"
+            }
+            DataError::BadWeight { .. } => "give every row a weight of 0 or more",
+            DataError::WeightsAllZero { .. } => {
+                "give the rows that are to count a weight above 0, or remove sample_weight_column"
+            }
+            DataError::MissingLabel { .. } => {
+                "give every row a label, or drop the rows without one"
+            }
+            DataError::NoPositiveClass { .. } => {
+                "set training.positive_class to a class as the column writes it"
+            }
+            DataError::MissingSplitColumn { .. } => {
+                "set data.split.column to a column of the side that data.split.side names"
+            }
+            DataError::EmptyPart { .. } => "choose another share, or other values of the column",
+            DataError::NoFeatureSelected { .. } => {
+                "name columns of the side's files in data.features_a and data.features_b, with * and ?"
+            }
+            DataError::NoNames { .. } => "remove it for this data set",
+            DataError::UnknownSetting { .. } => {
+                "write the column's name in datasets.schema as the file does"
+            }
+            DataError::TypeDiffers { .. } => {
+                "correct the cell, or set the column's `type` to \"categorical\" for the training set"
+            }
+            DataError::UnsupportedType { .. } => {
+                "write it as numbers or text, or set the column's `type` to \"ignore\""
+            }
+            DataError::MemoryLimit { .. } => {
+                "raise limits.data_memory_mib, or use fewer rows or columns"
+            }
             DataError::EmptyId { .. } => "give every row an id, or drop the rows without one",
             DataError::DuplicateIds { .. } => "keep one row an id",
             DataError::IdsLength { .. } => "write the ids file from the same rows, one id a line",
@@ -278,7 +427,7 @@ impl DataError {
             DataError::LibsvmUnsorted { .. } => "sort the entries of each line by index",
             DataError::LibsvmIndexRange { .. } => "raise the configured number of columns",
             DataError::ColumnsDiffer { .. } => "give both sets the same feature columns",
-            DataError::FormatsDiffer { .. } => "write both sets as CSV or both as libsvm text",
+            DataError::FormatsDiffer { .. } => "write both sets as tables or both as libsvm text",
             DataError::TooLarge { .. } => {
                 "use fewer rows or columns, or raise the data set's limit"
             }

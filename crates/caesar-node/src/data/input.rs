@@ -1,4 +1,4 @@
-//! Bytes of a data file: gzip by content, byte order mark removed, length bounded.
+//! Bytes of a data file: gzip or zstd by content, byte order mark removed, length bounded.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
@@ -6,9 +6,12 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::DataError;
+use super::{DataError, Gauge};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// A zstd stream that asks for a larger window, as a power of two, is refused: it would be memory.
+const ZSTD_WINDOW: u32 = 27;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const BUFFER_BYTES: usize = 1 << 17;
 
@@ -16,29 +19,61 @@ const BUFFER_BYTES: usize = 1 << 17;
 pub(super) struct Input {
     /// The file's name without its folder, for errors.
     pub(super) file: String,
-    zipped: bool,
+    /// Its length.
+    pub(super) bytes: u64,
+    /// The format of a compressed one.
+    zipped: Option<&'static str>,
     limit: u64,
 }
 
 /// The text of a file.
-pub(super) type Text = BufReader<Bounded<Chain<Cursor<Vec<u8>>, Box<dyn Read>>>>;
+pub(super) type Text<'g> = BufReader<Bounded<Chain<Cursor<Vec<u8>>, Box<dyn Read + 'g>>>>;
+
+/// The bytes of a file, counted.
+struct Counted<'g> {
+    file: File,
+    gauge: &'g Gauge,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(out)?;
+        self.gauge.advance(read as u64);
+        Ok(read)
+    }
+}
 
 impl Input {
     /// Opens `path`. Reading more than `limit` bytes of (decompressed) text fails.
-    pub(super) fn open(path: &Path, limit: u64) -> Result<(Self, Text), DataError> {
+    pub(super) fn open<'g>(
+        path: &Path,
+        limit: u64,
+        gauge: &'g Gauge,
+    ) -> Result<(Self, Text<'g>), DataError> {
         let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let mut input = Input { file, zipped: false, limit };
-        let text = input.start(path).map_err(|e| input.error(&e))?;
+        let mut input = Input { file, bytes: 0, zipped: None, limit };
+        let text = input.start(path, gauge).map_err(|e| input.error(&e))?;
         Ok((input, text))
     }
 
-    fn start(&mut self, path: &Path) -> io::Result<Text> {
-        let mut raw = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
-        let magic = head::<2>(&mut raw)?;
-        self.zipped = magic == GZIP_MAGIC;
+    fn start<'g>(&mut self, path: &Path, gauge: &'g Gauge) -> io::Result<Text<'g>> {
+        let file = File::open(path)?;
+        self.bytes = file.metadata()?.len();
+        let mut raw = BufReader::with_capacity(BUFFER_BYTES, Counted { file, gauge });
+        let magic = head::<4>(&mut raw)?;
+        let (gzip, zstd) = (magic.starts_with(&GZIP_MAGIC), magic == ZSTD_MAGIC);
         let raw = Cursor::new(magic).chain(raw);
-        let mut text: Box<dyn Read> =
-            if self.zipped { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
+        let mut text: Box<dyn Read + 'g> = if gzip {
+            self.zipped = Some("gzip");
+            Box::new(MultiGzDecoder::new(raw))
+        } else if zstd {
+            self.zipped = Some("zstd");
+            let mut decoder = zstd::Decoder::with_buffer(raw)?;
+            decoder.window_log_max(ZSTD_WINDOW)?;
+            Box::new(decoder)
+        } else {
+            Box::new(raw)
+        };
         let mut start = head::<3>(&mut text)?;
         if start == BYTE_ORDER_MARK {
             start.clear();
@@ -54,13 +89,21 @@ impl Input {
             ErrorKind::FileTooLarge => {
                 DataError::TooLarge { file, what: "bytes of text", limit: self.limit }
             }
-            // The decoder's own kinds; the system gives none of them for a read.
-            ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof
-                if self.zipped =>
-            {
-                DataError::GzipCorrupt { file }
-            }
-            _ => DataError::Unreadable { file, reason: error.to_string() },
+            kind => match self.zipped {
+                // The decoders' own kinds; the system gives none of them for a read.
+                Some(format)
+                    if matches!(
+                        kind,
+                        ErrorKind::InvalidInput
+                            | ErrorKind::InvalidData
+                            | ErrorKind::UnexpectedEof
+                            | ErrorKind::Other
+                    ) =>
+                {
+                    DataError::CompressionCorrupt { file, format }
+                }
+                _ => DataError::Unreadable { file, reason: error.to_string() },
+            },
         }
     }
 }
@@ -87,16 +130,16 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// The lines of a text without their ends (`\n` or `\r\n`), counted from 1.
-pub(super) struct Lines {
+pub(super) struct Lines<'g> {
     input: Input,
-    text: Text,
+    text: Text<'g>,
     bytes: Vec<u8>,
     line: u64,
 }
 
-impl Lines {
-    pub(super) fn open(path: &Path, limit: u64) -> Result<Self, DataError> {
-        let (input, text) = Input::open(path, limit)?;
+impl<'g> Lines<'g> {
+    pub(super) fn open(path: &Path, limit: u64, gauge: &'g Gauge) -> Result<Self, DataError> {
+        let (input, text) = Input::open(path, limit, gauge)?;
         Ok(Self { input, text, bytes: Vec::new(), line: 0 })
     }
 

@@ -1,22 +1,28 @@
-//! The end of a job: decided once, seen by everything that works on it.
+//! The end of an attempt: decided once, seen by everything that works on it.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
+use super::Verdict;
 use crate::error::Failure;
 
-/// Why a job ends before its engine is done.
+/// How long an attempt whose job has succeeded at the peer may still work with what arrives.
+pub const LAST_MESSAGES: Duration = Duration::from_secs(2);
+
+/// Why an attempt ends before its engine is done.
 #[derive(Clone, Debug)]
 pub enum Cause {
-    /// A client of this node cancelled it.
+    /// A client of this node cancelled the job.
     Cancelled,
-    /// The peer ended it and said why.
-    PeerAborted(Failure),
-    /// The connection to the peer was lost.
+    /// The peer says how the job has ended.
+    Peer(Verdict),
+    /// The peer was away for too long: the job fails.
     Lost(Failure),
-    /// This node ends it, for example because it stops.
+    /// This node ends the job, for example because it takes too long.
     Local(Failure),
+    /// Only the attempt ends, for example because a node stops; the job goes back to the queue.
+    Interrupted(Failure),
 }
 
 /// The first cause wins; later ones change nothing.
@@ -27,7 +33,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Ends the job for this cause, unless it has one.
+    /// Ends the attempt for this cause, unless it has one.
     pub fn end(&self, cause: Cause) {
         // `set` only fails when there is a cause already.
         let _ = self.cause.set(cause);
@@ -39,13 +45,18 @@ impl Control {
         self.token.cancelled().await;
     }
 
-    /// Why the job ends, once it does.
+    /// Why the attempt ends, once it does.
     pub fn cause(&self) -> Option<&Cause> {
         self.cause.get()
     }
 
-    /// Whether this side decided to end the job: then even messages that have arrived are void.
+    /// Whether this side decided to end the attempt: then even messages that have arrived are void.
     pub fn ended_here(&self) -> bool {
-        matches!(self.cause(), Some(Cause::Cancelled | Cause::Local(_)))
+        matches!(self.cause(), Some(Cause::Cancelled | Cause::Local(_) | Cause::Interrupted(_)))
+    }
+
+    /// Whether the peer has said that the job succeeded.
+    pub fn succeeded_there(&self) -> bool {
+        matches!(self.cause(), Some(Cause::Peer(Verdict::Succeeded)))
     }
 }

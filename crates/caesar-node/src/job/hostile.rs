@@ -11,7 +11,7 @@ use std::{
 use caesar_proto::v1::{Job, JobResult, JobSpec, JobState, Training};
 use mpc_core::{
     matrix::Table,
-    session::{self, Link, LinkError, Observer, Progress, Role},
+    session::{self, Link, LinkError, Observer, Progress, Role, Vault},
     step::Step,
 };
 
@@ -79,13 +79,15 @@ impl Engine for Hostile {
     fn run_a(
         &self,
         context: &Context,
-        train: Table,
-        test: Table,
+        train: Arc<Table>,
+        test: Arc<Table>,
         link: JobLink,
+        mut vault: Box<dyn Vault>,
         _: Arc<Live>,
     ) -> Result<(), Failure> {
         let (mut link, mut rng) = (self.link(link), generator()?);
-        session::run_a(&run(context), &train, &test, &mut link, &mut Silent, &mut rng)
+        let vault = vault.as_mut();
+        session::run_a(&run(context), &train, &test, &mut link, vault, &mut Silent, &mut rng)
             .map(drop)
             .map_err(|e| failure(&e, Role::FeatureHolder))
     }
@@ -93,20 +95,22 @@ impl Engine for Hostile {
     fn run_b(
         &self,
         context: &Context,
-        train: Table,
-        test: Table,
+        train: Arc<Table>,
+        test: Arc<Table>,
         link: JobLink,
+        mut vault: Box<dyn Vault>,
         _: Arc<Live>,
     ) -> Result<JobResult, Failure> {
         let (mut link, mut rng) = (self.link(link), generator()?);
-        session::run_b(&run(context), &train, &test, &mut link, &mut Silent, &mut rng)
+        let vault = vault.as_mut();
+        session::run_b(&run(context), &train, &test, &mut link, vault, &mut Silent, &mut rng)
             .map(|_| JobResult::default())
             .map_err(|e| failure(&e, Role::LabelHolder))
     }
 }
 
 /// Enough rows for one mini-batch.
-fn write_data(pki: &Pki) {
+pub(super) fn write_data(pki: &Pki) {
     let (mut a, mut b) = ("id,f\n".to_owned(), "id,y,g\n".to_owned());
     for i in 0..64 {
         let _ = writeln!(a, "id{i},{}", i % 7);
@@ -116,7 +120,7 @@ fn write_data(pki: &Pki) {
     fs::write(pki.path().join("b.csv"), b).unwrap();
 }
 
-async fn ended(manager: &Manager, id: JobId) -> Job {
+pub(super) async fn ended(manager: &Manager, id: JobId) -> Job {
     let started = Instant::now();
     loop {
         let job = manager.get(id).await.unwrap();
@@ -159,7 +163,7 @@ async fn expect_refusals(hostile_is_a: bool) {
     let training = Training { epochs: Some(1), batch_size: Some(64), ..Training::default() };
     for (name, step, nth, change, code) in cases {
         *hostile.0.lock().unwrap() = Some(Fault { step, nth, change });
-        let spec = JobSpec { modulus_bits: 2048, training: Some(training), ..spec() };
+        let spec = JobSpec { modulus_bits: 2048, training: Some(training.clone()), ..spec() };
         let job = b.manager().submit(name.to_owned(), spec).await.unwrap();
         let id = job.job_id.parse().unwrap();
         // A knows the job when B has an end for it.

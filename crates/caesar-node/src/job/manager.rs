@@ -1,30 +1,34 @@
-//! What the job API stands on: submission, queries, cancellation, and the bookkeeping that the two
-//! roles share.
+//! What the job API stands on: submission, queries, cancellation.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use caesar_proto::v1 as proto;
-use rayon::ThreadPool;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Control, Engine, Event, JobId, Live, State, coordinator, participant, run};
+use super::{
+    Cause, Engine, Event, JobId, State,
+    attempt::UnderWay,
+    coordinator,
+    notices::{absence_loop, notice_loop},
+};
 use crate::{
+    checkpoint::Checkpoints,
     config::{Config, Role},
     error::{Failure, Side, code},
-    peer::{Hub, Invitation},
+    peer::{Hub, Notice, Status},
     store::{Details, JobRecord, Store, StoreError},
     wire,
 };
 
 /// How many jobs a listing has at most.
 const LIST_LIMIT: u32 = 500;
-/// How long a job whose peer is gone may still work with what has arrived.
-const LAST_MESSAGES: Duration = Duration::from_secs(2);
+/// How often old jobs are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a manager is made of.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct ManagerConfig {
     pub hub: Arc<Hub>,
     /// What computes.
     pub engine: Arc<dyn Engine>,
+    /// What attempts leave for the next one.
+    pub checkpoints: Checkpoints,
 }
 
 /// All jobs of this node.
@@ -46,135 +52,95 @@ pub struct Manager {
     pub(super) store: Store,
     pub(super) hub: Arc<Hub>,
     pub(super) engine: Arc<dyn Engine>,
-    pub(super) pool: Arc<ThreadPool>,
-    /// One job computes at a time.
-    pub(super) slot: Semaphore,
+    pub(super) checkpoints: Checkpoints,
+    /// Attempts that may compute at the same time.
+    pub(super) slots: Arc<Semaphore>,
     /// Wakes the queue of B.
     pub(super) wake: Notify,
-    /// The node is about to stop: jobs are ended by [`Manager::shut_down`], nothing new begins.
+    /// The node is about to stop: attempts are ended by [`Manager::shut_down`], nothing new begins.
     pub(super) closing: CancellationToken,
-    /// All jobs have been ended; watchers may go.
-    stopped: CancellationToken,
-    under_way: Mutex<HashMap<JobId, UnderWay>>,
+    /// All attempts have been ended; watchers may go.
+    pub(super) stopped: CancellationToken,
+    pub(super) under_way: Mutex<HashMap<JobId, UnderWay>>,
+    /// Jobs that somebody works on, see `Claim`.
+    pub(super) claimed: Mutex<HashSet<JobId>>,
+    /// A claim was given up.
+    pub(super) freed: Notify,
     /// Counts changes of states, for watchers.
     changes: watch::Sender<u64>,
 }
 
-#[derive(Clone, Debug)]
-struct UnderWay {
-    attempt: u32,
-    control: Arc<Control>,
-    live: Arc<Live>,
-}
-
-/// How an attempt at a job ended early.
-#[derive(Debug)]
-pub(super) enum End {
-    /// Somebody cancelled; the peer knows or is told.
-    Cancelled,
-    /// It failed here: the peer has to be told.
-    Here(Failure),
-    /// It failed at the peer, or the peer is gone: there is nobody to tell.
-    There(Failure),
-}
-
-impl End {
-    /// What the job's cause means for this side.
-    pub(super) fn from_cause(cause: &Cause) -> Self {
-        match cause {
-            Cause::Cancelled => End::Cancelled,
-            Cause::PeerAborted(f) if f.code == code::JOB_CANCELLED => End::Cancelled,
-            Cause::PeerAborted(f) | Cause::Lost(f) => End::There(f.clone()),
-            // The peer was told when the cause was set.
-            Cause::Local(f) => End::There(f.clone()),
-        }
-    }
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
-        End::Here(failure)
-    }
-}
-
-impl From<StoreError> for End {
-    fn from(error: StoreError) -> Self {
-        match error {
-            // Somebody cancelled between two steps.
-            StoreError::Illegal(_) => End::Cancelled,
-            other => End::Here(other.into()),
-        }
-    }
-}
-
 impl Manager {
-    /// Ends what a former process left, then starts working.
+    /// Puts back into the queue what a former process left, then starts working.
     ///
     /// # Errors
-    /// The store or the thread pool cannot be used.
+    /// The store cannot be used.
     pub async fn start(
         parts: ManagerConfig,
-        invitations: mpsc::Receiver<Invitation>,
+        notices: mpsc::Receiver<Notice>,
     ) -> Result<Arc<Self>, Failure> {
-        let ManagerConfig { config, store, hub, engine } = parts;
-        let pool = run::pool(config.limits.threads).map_err(|_| Failure::bug("thread pool"))?;
-        let restarted = Failure::new(
+        let ManagerConfig { config, store, hub, engine, checkpoints } = parts;
+        let why = Failure::new(
             code::NODE_RESTARTED,
-            Side::Client,
-            format!("the node at {} was restarted while the job was under way", config.role),
-            "submit the job again",
+            config.role.side(),
+            format!("the node at {} was restarted", config.role),
+            "",
         );
-        let ended = store.recover(restarted, now_ms()).await?;
-        if ended > 0 {
-            tracing::warn!(ended, "jobs of the former process were ended");
+        let requeued = store.recover(why, now_ms()).await?;
+        if requeued > 0 {
+            tracing::warn!(requeued, "jobs of the former process go on");
         }
+        let unended: HashSet<_> = store.undecided().await?.iter().map(|job| job.id).collect();
+        for job in &unended {
+            // Better now than when the job's turn comes.
+            checkpoints.open(*job)?;
+        }
+        match checkpoints.keep_only(&unended) {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "checkpoints of ended jobs were removed"),
+            Err(error) => tracing::warn!("checkpoints of ended jobs are not removed: {error}"),
+        }
+        let slots = Arc::new(Semaphore::new(config.limits.max_running_jobs as usize));
         let manager = Arc::new(Self {
             config,
             store,
             hub,
             engine,
-            pool,
-            slot: Semaphore::new(1),
+            checkpoints,
+            slots,
             wake: Notify::new(),
             closing: CancellationToken::new(),
             stopped: CancellationToken::new(),
             under_way: Mutex::default(),
+            claimed: Mutex::default(),
+            freed: Notify::new(),
             changes: watch::Sender::new(0),
         });
-        match manager.config.role {
-            Role::B => drop(tokio::spawn(coordinator::queue_loop(manager.clone()))),
-            Role::A => {
-                drop(tokio::spawn(participant::offer_loop(manager.clone(), invitations)));
-            }
+        tokio::spawn(notice_loop(manager.clone(), notices));
+        tokio::spawn(absence_loop(manager.clone()));
+        tokio::spawn(forget_loop(manager.clone()));
+        if manager.config.role == Role::B {
+            tokio::spawn(coordinator::queue_loop(manager.clone()));
         }
         Ok(manager)
     }
 
-    /// Ends all jobs for a shutdown, telling the peer. The queue stays.
-    pub async fn shut_down(&self) {
+    /// Ends all attempts for a shutdown, telling the peer. Their jobs go back to the queue.
+    pub async fn shut_down(self: &Arc<Self>) {
         let failure = Failure::new(
             code::NODE_SHUTDOWN,
             Side::Client,
-            format!("the node at {} was stopped while the job was under way", self.config.role),
-            "submit the job again when the node runs",
+            format!("the node at {} was stopped", self.config.role),
+            "the job goes on when the node runs again",
         );
         self.closing.cancel();
         let jobs: Vec<_> = self.under_way().iter().map(|(id, job)| (*id, job.clone())).collect();
         for (id, job) in jobs {
-            let failure = failure.clone().in_step(job.live.step());
-            job.control.end(Cause::Local(failure.clone()));
-            // What is still queued simply waits for the next start.
-            let queued = self.store.get(id).await.is_ok_and(|r| r.state == State::Queued);
-            if !queued {
-                self.hub.abort(id, job.attempt, &failure);
-                let details = Details {
-                    failure: Some(failure),
-                    progress: Some(job.live.progress()),
-                    ..Details::default()
-                };
-                self.record_end(id, Event::Fail, details).await;
-            }
+            job.control.end(Cause::Interrupted(failure.clone().in_step(job.live.step())));
+            self.requeue(id, job.attempt, &failure).await;
         }
+        // On its heels, so that the peer does not offer anything more.
+        self.hub.say_goodbye();
         self.stopped.cancel();
     }
 
@@ -197,7 +163,8 @@ impl Manager {
         }
         wire::check_request_id(&request_id)?;
         wire::check_spec(&spec)?;
-        for name in [&spec.train_b, &spec.test_b] {
+        // A divided training set has no test set beside it.
+        for name in [&spec.train_b, &spec.test_b].into_iter().filter(|name| !name.is_empty()) {
             coordinator::own_dataset(&self.config, name)?;
         }
         let id = JobId::random().map_err(|_| Failure::bug("random numbers"))?;
@@ -228,18 +195,20 @@ impl Manager {
         Ok(records.into_iter().map(|record| self.view(record)).collect())
     }
 
-    /// Ends a job on both nodes. An ended job stays as it is.
+    /// Ends a job on both nodes. An ended job stays as it is. At A the job may turn out to have ended
+    /// otherwise at B before; that is what counts then.
     ///
     /// # Errors
     /// `job.unknown`, IO.
-    pub async fn cancel(&self, id: JobId) -> Result<proto::Job, Failure> {
+    pub async fn cancel(self: &Arc<Self>, id: JobId) -> Result<proto::Job, Failure> {
         let before = self.store.get(id).await?;
         if before.state.has_ended() {
             return Ok(self.view(before));
         }
-        let under_way = self.under_way().get(&id).cloned();
+        let under_way = self.attempt_of(id);
         let details = Details {
             progress: under_way.as_ref().map(|job| job.live.progress()),
+            decided: self.config.role == Role::B,
             ..Details::default()
         };
         match self.apply(id, Event::Cancel, details).await {
@@ -247,8 +216,9 @@ impl Manager {
                 tracing::info!(job = %id, "job cancelled by a client of this node");
                 if let Some(job) = under_way {
                     job.control.end(Cause::Cancelled);
-                    self.hub.abort(id, job.attempt, &Failure::cancelled(self.config.role.side()));
                 }
+                self.tell_standing(&record);
+                self.clean(&record);
                 Ok(self.view(record))
             }
             // It ended at this very moment.
@@ -278,118 +248,91 @@ impl Manager {
         self.changes.subscribe()
     }
 
+    /// Ends when the node begins to stop.
+    pub fn closing(&self) -> CancellationToken {
+        self.closing.clone()
+    }
+
     /// Ends when the node stops and all its jobs have been ended.
     pub fn stopped(&self) -> CancellationToken {
         self.stopped.clone()
     }
 
     fn view(&self, record: JobRecord) -> proto::Job {
-        let live = self.under_way().get(&record.id).map(|job| job.live.progress());
-        wire::job(record, live)
+        let live = self.attempt_of(record.id).map(|job| job.live.progress());
+        let progress = match live {
+            _ if record.state.has_ended() => None,
+            Some(progress) => Some(self.explain(progress)),
+            None if record.state == State::Queued => Some(self.queued(&record)),
+            None => None,
+        };
+        wire::job(record, progress)
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<JobId, UnderWay>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whom a job waits for, and why that may take longer.
+    fn explain(&self, mut progress: proto::Progress) -> proto::Progress {
+        if progress.waiting_seconds > 0.0 {
+            progress.waiting_for.clone_from(&self.hub.peer);
+        }
+        progress.round_trip_seconds = self.hub.round_trip().map_or(0.0, |d| d.as_secs_f64());
+        if let Status::Down { why, .. } = &*self.hub.watch().borrow() {
+            progress.not_connected.clone_from(&why.message);
+        }
+        progress
     }
 
-    fn notify(&self) {
+    /// What a queued job waits for: at B its turn, at A the peer.
+    fn queued(&self, record: &JobRecord) -> proto::Progress {
+        let mut progress = proto::Progress {
+            phase: "queued".to_owned(),
+            step: "turn".to_owned(),
+            eta_seconds: -1.0,
+            ..proto::Progress::default()
+        };
+        if self.config.role == Role::A {
+            progress.step = "offer".to_owned();
+            progress.waiting_seconds = now_ms().saturating_sub(record.changed_ms) as f64 / 1000.0;
+            progress = self.explain(progress);
+        }
+        progress
+    }
+
+    pub(super) fn notify(&self) {
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    /// The job is under way from now on.
-    pub(super) fn enlist(&self, id: JobId, attempt: u32, control: Arc<Control>, live: Arc<Live>) {
-        self.under_way().insert(id, UnderWay { attempt, control, live });
-    }
-
-    pub(super) async fn apply(
-        &self,
-        id: JobId,
-        event: Event,
-        details: Details,
-    ) -> Result<JobRecord, StoreError> {
-        let record = self.store.apply(id, event, details, now_ms()).await?;
-        self.notify();
-        Ok(record)
-    }
-
-    /// Waits for an attempt at a job and persists how it ended. A job that is told to end does so
-    /// now, even when its engine is in the middle of a computation; then only its thread remains,
-    /// and this returns when that is gone too.
-    pub(super) async fn see_through(
-        &self,
-        id: JobId,
-        attempt: u32,
-        control: &Control,
-        live: &Live,
-        work: impl Future<Output = Result<Option<proto::JobResult>, End>>,
-    ) {
-        tokio::pin!(work);
-        let overdue = async {
-            control.ended().await;
-            if matches!(control.cause(), Some(Cause::Lost(_))) {
-                // The peer's last messages may have arrived before it went.
-                tokio::time::sleep(LAST_MESSAGES).await;
-            }
-        };
-        let finished = tokio::select! {
-            biased;
-            outcome = &mut work => Some(outcome),
-            () = overdue => None,
-        };
-        live.finish();
-        match finished {
-            Some(outcome) => self.conclude(id, attempt, live, outcome).await,
-            None => {
-                let end = control.cause().map_or(End::Cancelled, End::from_cause);
-                self.conclude(id, attempt, live, Err(end)).await;
-                // Its outcome no longer counts.
-                let _ = work.await;
-            }
+    /// Removes the checkpoints of a job that has ended for both sides, when the last one who works on
+    /// it has gone.
+    pub(super) fn clean(self: &Arc<Self>, record: &JobRecord) {
+        if !record.decided {
+            return;
         }
+        let (manager, job) = (self.clone(), record.id);
+        tokio::spawn(async move {
+            let _claim = manager.claim(job).await;
+            let checkpoints = manager.checkpoints.clone();
+            let removed = tokio::task::spawn_blocking(move || checkpoints.remove(job)).await;
+            if let Ok(Err(error)) = removed {
+                // The next start tries again.
+                tracing::warn!(%job, "the job's checkpoints are not removed: {error}");
+            }
+        });
     }
+}
 
-    async fn conclude(
-        &self,
-        id: JobId,
-        attempt: u32,
-        live: &Live,
-        outcome: Result<Option<proto::JobResult>, End>,
-    ) {
-        let progress = Some(live.progress());
-        let (event, details) = match outcome {
-            Ok(result) => {
-                tracing::info!(job = %id, "job succeeded");
-                (Event::Succeed, Details { result, progress, failure: None })
-            }
-            Err(End::Cancelled) => {
-                tracing::info!(job = %id, "job cancelled");
-                (Event::Cancel, Details { progress, ..Details::default() })
-            }
-            Err(End::Here(failure)) => {
-                tracing::warn!(job = %id, "job failed: {failure}");
-                self.hub.abort(id, attempt, &failure);
-                (Event::Fail, Details { failure: Some(failure), progress, result: None })
-            }
-            Err(End::There(failure)) => {
-                tracing::warn!(job = %id, "job ended: {failure}");
-                (Event::Fail, Details { failure: Some(failure), progress, result: None })
-            }
-        };
-        // During a shutdown `shut_down` decides, as a job that is still queued stays queued.
-        if !self.closing.is_cancelled() {
-            self.record_end(id, event, details).await;
+/// Forgets jobs that ended long ago, until the node stops.
+async fn forget_loop(manager: Arc<Manager>) {
+    let limits = &manager.config.limits;
+    loop {
+        let before = now_ms().saturating_sub(limits.keep_ended().as_millis() as u64);
+        match manager.store.forget(before, limits.keep_ended_jobs).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "old jobs were forgotten"),
+            Err(error) => tracing::error!("old jobs cannot be forgotten: {error}"),
         }
-        self.under_way().remove(&id);
-        self.notify();
-    }
-
-    async fn record_end(&self, id: JobId, event: Event, details: Details) {
-        match self.apply(id, event, details).await {
-            // Illegal: it ended before, by a cancellation for example, and that stands.
-            Ok(_) | Err(StoreError::Illegal(_)) => {}
-            Err(error) => {
-                tracing::error!(job = %id, "the end of the job was not recorded: {error}");
-            }
+        tokio::select! {
+            () = manager.closing.cancelled() => return,
+            () = tokio::time::sleep(FORGET_EVERY) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Jobs: their states, their life at B (`coordinator`) and at A (`participant`), and the thread
-//! that computes them.
+//! Jobs: their states, their life at B (`coordinator`) and at A (`participant`), what the peer says
+//! about them (`notices`), how an attempt ends (`attempt`), and the thread that computes it.
 
+mod attempt;
 mod control;
 mod coordinator;
 mod engine;
@@ -10,15 +11,23 @@ mod id;
 mod live;
 mod load;
 mod manager;
+mod notices;
 mod participant;
+mod profile;
+#[cfg(test)]
+mod profiled;
 mod run;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod typed;
 
-pub use control::{Cause, Control};
+pub use control::{Cause, Control, LAST_MESSAGES};
 pub use engine::{Context, Engine, ProtocolEngine};
 pub use id::JobId;
 pub use live::{Live, Report, Waiting};
+pub use load::source;
 pub use manager::{Manager, ManagerConfig};
-pub use state::{Event, Illegal, State, transition};
+pub use profile::{Profile, Spent, Traffic};
+pub use state::{Event, Illegal, State, Verdict, transition};

@@ -1,8 +1,8 @@
 //! Cutting protocol messages into frames of at most 1 MiB, and putting them together again.
 //!
 //! A message has one sequence number; its chunks count from 0 and the final one says so. Anything
-//! out of order ends the job: the transport is ordered and reliable, so a gap or a repeat means
-//! that the two sides disagree or that somebody tampers.
+//! out of order ends the job: what arrives here is ordered and complete (`window`), so a gap or a repeat
+//! means that the two sides disagree.
 
 use caesar_proto::v1::Frame;
 use mpc_core::step::Step;
@@ -36,6 +36,8 @@ pub fn split(
             chunk: chunk as u32,
             last: chunk + 1 == chunks,
             body: body.slice(start..end),
+            // Given by the outbox.
+            number: 0,
         }
     })
 }

@@ -12,7 +12,7 @@ use tonic::transport::Endpoint;
 use super::{
     CONNECTION_WINDOW, HTTP2_FRAME, MAX_ENVELOPE_BYTES, STREAM_WINDOW,
     hub::Hub,
-    session::{Outgoing, drive, refused_by_peer},
+    session::{Ended, Outgoing, drive, refused_by_peer},
 };
 use crate::{
     error::{Failure, chain, code},
@@ -20,35 +20,43 @@ use crate::{
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Bound of the pauses, unless `limits.peer_timeout` is short.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A job waits `limits.peer_timeout` for the channel; at least so many dials fall into that time.
+const DIALS_WHILE_WAITING: u32 = 3;
 /// The same reason is logged again after this time.
 const REPEAT_LOG: Duration = Duration::from_secs(60);
 
-/// Keeps the channel connected until `stop`.
-pub async fn dial_loop(hub: Arc<Hub>, connector: Connector, stop: CancellationToken) {
+/// Keeps the channel connected until `closing`; `stop` ends the connection that there is then.
+pub async fn dial_loop(
+    hub: Arc<Hub>,
+    connector: Connector,
+    closing: CancellationToken,
+    stop: CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
+    let longest = LONGEST_PAUSE.min(hub.limits.peer_timeout() / DIALS_WHILE_WAITING);
     let mut logged: Option<(Failure, Instant)> = None;
     loop {
-        let started = Instant::now();
-        let why = tokio::select! {
+        let Ended { why, greeted } = tokio::select! {
             () = stop.cancelled() => return,
-            why = connect_once(&hub, &connector) => why,
+            ended = connect_once(&hub, &connector) => ended,
         };
+        if closing.is_cancelled() {
+            return;
+        }
         let news =
             logged.as_ref().is_none_or(|(last, when)| *last != why || when.elapsed() >= REPEAT_LOG);
         if news {
             tracing::warn!("no channel to the peer, will keep trying: {why}");
             logged = Some((why, Instant::now()));
         }
-        // A session that lived for a while is no sign of a lasting problem.
-        pause = if started.elapsed() > LONGEST_PAUSE {
-            FIRST_PAUSE
-        } else {
-            (pause * 2).min(LONGEST_PAUSE)
-        };
+        // After a session that came about the peer can be expected back.
+        pause = if greeted { FIRST_PAUSE } else { (pause * 2).min(longest) };
         // Jitter keeps many nodes that lost the same network from returning in step.
         let jittered = pause.mul_f64(rand::rng().random_range(0.75..=1.0));
         tokio::select! {
+            () = closing.cancelled() => return,
             () = stop.cancelled() => return,
             () = tokio::time::sleep(jittered) => {}
         }
@@ -56,7 +64,7 @@ pub async fn dial_loop(hub: Arc<Hub>, connector: Connector, stop: CancellationTo
 }
 
 /// One connection from dialling to its end, and why it ended.
-async fn connect_once(hub: &Arc<Hub>, connector: &Connector) -> Failure {
+async fn connect_once(hub: &Arc<Hub>, connector: &Connector) -> Ended {
     let (outgoing, stream) = Outgoing::new();
     let stop = hub.supersede();
     let limits = &hub.limits;
@@ -87,7 +95,7 @@ async fn connect_once(hub: &Arc<Hub>, connector: &Connector) -> Failure {
         Err(error) => {
             let why = unreachable(&reason(&error));
             hub.down(&outgoing, &why);
-            return why;
+            return Ended { why, greeted: false };
         }
     };
     let mut client = PeerClient::new(channel)
@@ -100,12 +108,12 @@ async fn connect_once(hub: &Arc<Hub>, connector: &Connector) -> Failure {
         Ok(Err(status)) => {
             let why = unreachable(&refused_by_peer(hub, &status).message);
             hub.down(&outgoing, &why);
-            return why;
+            return Ended { why, greeted: false };
         }
         Err(_) => {
             let why = unreachable("it accepted the connection but does not answer");
             hub.down(&outgoing, &why);
-            return why;
+            return Ended { why, greeted: false };
         }
     };
     drive(hub, inbound, outgoing, stop).await

@@ -1,26 +1,30 @@
-//! What the rest of the node knows of the peer.
+//! What the rest of the node knows of the peer: whether it is there, and the attempts under way.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use caesar_proto::v1::{Abort, Answer, Frame, Offer, PeerMessage, peer_message::Kind};
+use caesar_proto::v1::{
+    Accept, Frame, Interrupt, Offer, Outcome, PeerMessage, Standing, peer_message::Kind,
+};
 use prost::Message as _;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
-    time::{Instant, timeout_at},
+    sync::{Notify, mpsc, oneshot, watch},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    inbox::{Inbox, InboxSender, inbox},
-    session::Outgoing,
+    Instance,
+    route::{Entry, Route},
+    session::{Outgoing, SessionId},
 };
 use crate::{
     config::{Limits, Role},
-    error::{Failure, Side, code},
+    error::{Failure, code},
     job::{Cause, Control, JobId, Live},
     wire,
 };
@@ -28,13 +32,38 @@ use crate::{
 /// Whether the peer is there.
 #[derive(Clone, Debug)]
 pub enum Status {
-    /// Not connected, and why.
-    Down(Failure),
+    /// Not connected.
+    Down {
+        /// Why.
+        why: Failure,
+        /// Since when.
+        since: Instant,
+    },
     /// Connected, greeted, and of our protocol version.
     Up(Outgoing),
 }
 
-/// The state of the channel and the jobs that use it.
+/// What the peer says about jobs, in the order in which it says it.
+#[derive(Debug)]
+pub enum Notice {
+    /// A connection was established.
+    Connected,
+    /// B offers an attempt.
+    Offer(Offer),
+    /// How a job stands at the peer.
+    Standing(Standing),
+    /// An attempt has ended at the peer, its job has not.
+    Interrupt(Interrupt),
+    /// The peer believes in an attempt that is not under way here.
+    Stray {
+        /// The job.
+        job: JobId,
+        /// The attempt.
+        attempt: u32,
+    },
+}
+
+/// The state of the channel and the attempts that use it.
 #[derive(Debug)]
 pub struct Hub {
     /// Name of the peer in the configuration.
@@ -43,111 +72,63 @@ pub struct Hub {
     pub role: Role,
     /// Bounds and time-outs.
     pub limits: Limits,
+    /// Identifies this process to the peer.
+    pub(super) instance: Instance,
+    started: Instant,
     status: watch::Sender<Status>,
-    routes: Mutex<HashMap<JobId, Entry>>,
-    invitations: mpsc::Sender<Invitation>,
+    routes: Mutex<Routes>,
+    pub(super) notices: mpsc::Sender<Notice>,
+    /// Changes when a session may have frames to send.
+    pub(super) work: watch::Sender<()>,
     /// Ends the session that is current; replaced by each new session.
     current: Mutex<CancellationToken>,
 }
 
-/// An offer of the peer with the job's place at the hub, made before anything else about the job can
-/// arrive, so that an abort on its heels is not lost.
-#[derive(Debug)]
-pub struct Invitation {
-    /// The job's identifier.
-    pub job: JobId,
-    /// What the peer offers.
-    pub offer: Offer,
-    /// The job's place.
-    pub route: Route,
-    /// The job's end.
-    pub control: Arc<Control>,
-    /// The job's progress.
-    pub live: Arc<Live>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    attempt: u32,
-    inbox: InboxSender,
-    control: Arc<Control>,
-    live: Arc<Live>,
-    answer: Option<oneshot::Sender<Answer>>,
-}
-
-/// A job's place at the hub; leaving it ends the delivery of frames.
-#[derive(Debug)]
-pub struct Route {
-    hub: Arc<Hub>,
-    job: JobId,
-    /// Counts restarts of the job.
-    pub attempt: u32,
-    /// The connection on which the job started.
-    pub outgoing: Outgoing,
-    /// Frames from the peer, until the link takes them over.
-    pub inbox: Option<Inbox>,
-    answer: Option<oneshot::Receiver<Answer>>,
-}
-
-impl Drop for Route {
-    fn drop(&mut self) {
-        self.hub.routes().remove(&self.job);
-    }
-}
-
-impl Route {
-    /// Sends a control message of this job and counts it.
-    ///
-    /// # Errors
-    /// `peer.lost` when the connection has ended.
-    pub async fn send(&self, kind: Kind, live: &Live) -> Result<(), Failure> {
-        let message = PeerMessage { kind: Some(kind) };
-        live.count_sent(message.encoded_len());
-        let lost = || self.hub.lost("the connection ended");
-        self.outgoing.control.send(Ok(message)).await.map_err(|_| lost())
-    }
-
-    /// Waits for the peer's answer to our offer.
-    ///
-    /// # Errors
-    /// `peer.timeout` after the step time-out.
-    pub async fn answer(&mut self) -> Result<Answer, Failure> {
-        let limit = self.hub.limits.step_timeout();
-        let receiver = self.answer.take().ok_or_else(|| Failure::bug("peer::hub::answer"))?;
-        match tokio::time::timeout(limit, receiver).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(self.hub.lost("the connection ended")),
-            Err(_) => Err(self.hub.timed_out("offer", limit)),
-        }
-    }
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    pub(super) entries: BTreeMap<JobId, Entry>,
+    /// Whose frame was sent last: the attempts take turns.
+    last: Option<JobId>,
+    /// The peer's process, as far as it is known.
+    peer: Option<Instance>,
+    /// How far the peer lets us send ahead.
+    window: usize,
+    /// The shortest round trip of the current session.
+    pub(super) round_trip: Option<Duration>,
 }
 
 impl Hub {
-    /// A hub without a connection. Offers from the peer go to `invitations`.
+    /// A hub without a connection.
+    ///
+    /// # Errors
+    /// The operating system has no randomness to give.
     pub fn new(
         peer: String,
         role: Role,
         limits: Limits,
-        invitations: mpsc::Sender<Invitation>,
-    ) -> Arc<Self> {
-        let never = Failure::new(
+        notices: mpsc::Sender<Notice>,
+    ) -> Result<Arc<Self>, Failure> {
+        let why = Failure::new(
             code::PEER_UNREACHABLE,
             role.other().side(),
             format!("{} has not connected since this node started", describe(&peer, role)),
             "check that both nodes run and that exactly one has peer.connect",
         );
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             peer,
             role,
             limits,
-            status: watch::Sender::new(Status::Down(never)),
+            instance: Instance::random().map_err(|_| Failure::bug("random numbers"))?,
+            started: Instant::now(),
+            status: watch::Sender::new(Status::Down { why, since: Instant::now() }),
             routes: Mutex::default(),
-            invitations,
+            notices,
+            work: watch::Sender::new(()),
             current: Mutex::default(),
-        })
+        }))
     }
 
-    fn routes(&self) -> MutexGuard<'_, HashMap<JobId, Entry>> {
+    pub(super) fn routes(&self) -> MutexGuard<'_, Routes> {
         // A panic cannot leave the map half changed.
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +148,7 @@ impl Hub {
         )
     }
 
-    /// The peer is alive but did not deliver.
+    /// The peer is connected but did not deliver.
     pub fn timed_out(&self, step: &str, limit: Duration) -> Failure {
         Failure::new(
             code::PEER_TIMEOUT,
@@ -178,29 +159,75 @@ impl Hub {
         .in_step(step)
     }
 
+    /// The peer's frames or counts are not what the protocol says.
+    pub fn bad_message(&self, detail: &str) -> Failure {
+        Failure::new(
+            code::PEER_BAD_MESSAGE,
+            self.role.other().side(),
+            format!("{} sent frames out of order: {detail}", self.describe()),
+            "run the same release on both sides; if both do, treat the peer as faulty",
+        )
+    }
+
     /// Waits until the peer is there.
     ///
     /// # Errors
     /// `peer.unreachable` or what keeps the nodes apart, after `limit`: why it is not.
-    pub async fn wait_up(&self, limit: Duration) -> Result<Outgoing, Failure> {
-        let end = Instant::now() + limit;
-        let mut status = self.status.subscribe();
-        let up = timeout_at(end, status.wait_for(|s| matches!(s, Status::Up(_)))).await;
-        let now = match up {
-            Ok(Ok(seen)) => seen.clone(),
-            _ => self.status.borrow().clone(),
-        };
-        match now {
-            Status::Up(outgoing) => Ok(outgoing),
-            // Nothing had begun that the end of the last connection could have broken.
-            Status::Down(why) if why.code == code::PEER_LOST => Err(Failure::new(
+    pub async fn wait_up(&self, limit: Duration) -> Result<(), Failure> {
+        if timeout(limit, self.until_up()).await.is_ok() {
+            return Ok(());
+        }
+        match self.status.borrow().clone() {
+            Status::Up(_) => Ok(()),
+            // Nothing is under way that the end of the last connection could have broken.
+            Status::Down { why, .. } if why.code == code::PEER_LOST => Err(Failure::new(
                 code::PEER_UNREACHABLE,
                 why.side,
                 format!("no connection for {} s: {}", limit.as_secs(), why.message),
                 "check that its node runs and the network between the nodes, then submit again",
             )),
-            Status::Down(why) => Err(why),
+            Status::Down { why, .. } => Err(why),
         }
+    }
+
+    /// Ends after `limit` of time in which the peer was connected: a step's deadline does not count
+    /// the time of a cut, which has its own.
+    pub async fn connected_for(&self, limit: Duration) {
+        let mut left = limit;
+        loop {
+            self.until_up().await;
+            let since = Instant::now();
+            tokio::select! {
+                () = sleep(left) => return,
+                () = self.until_down() => left = left.saturating_sub(since.elapsed()),
+            }
+        }
+    }
+
+    /// Waits for a connection.
+    pub async fn until_up(&self) {
+        self.until(|status| matches!(status, Status::Up(_))).await;
+    }
+
+    /// Waits for the end of the connection.
+    pub async fn until_down(&self) {
+        self.until(|status| matches!(status, Status::Down { .. })).await;
+    }
+
+    async fn until(&self, wanted: impl FnMut(&Status) -> bool) {
+        // Fails only without a sender, and that is ours.
+        let _ = self.status.subscribe().wait_for(wanted).await;
+    }
+
+    /// Microseconds, never 0, for round trips.
+    pub(super) fn clock(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// The shortest round trip to the peer on the current connection. Under load messages wait in
+    /// queues; the shortest did not.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.routes().round_trip
     }
 
     /// The state of the channel now and its changes.
@@ -208,45 +235,111 @@ impl Hub {
         self.status.subscribe()
     }
 
-    /// A place for a job on a connection.
+    /// A place for an attempt. At B `offer` is sent now and on each new connection until A accepts.
     ///
     /// # Errors
-    /// `peer.lost` when the connection is no longer the current one.
+    /// A bug, when the job has a place already.
     pub fn open(
         self: &Arc<Self>,
         job: JobId,
         attempt: u32,
-        outgoing: Outgoing,
         control: Arc<Control>,
         live: Arc<Live>,
+        offer: Option<Offer>,
     ) -> Result<Route, Failure> {
-        let (sender, inbox) = inbox(self.limits.max_message_bytes());
-        let (answer_tx, answer_rx) = oneshot::channel();
-        let entry = Entry { attempt, inbox: sender, control, live, answer: Some(answer_tx) };
+        let (frames_tx, frames) = mpsc::unbounded_channel();
+        let (accepted_tx, accepted) = oneshot::channel();
+        let room = Arc::new(Notify::new());
+        if let Some(offer) = &offer {
+            live.count_sent(message(Kind::Offer(offer.clone())).encoded_len());
+        }
+        let entry = Entry::new(attempt, control, live, offer, frames_tx, accepted_tx, room.clone());
         let mut routes = self.routes();
-        if routes.contains_key(&job) {
+        if routes.entries.contains_key(&job) {
             return Err(Failure::bug("peer::hub::open"));
         }
-        // Under the lock that `down` takes to end the routes: a job cannot slip in between.
-        match &*self.status.borrow() {
-            Status::Up(current) if current.same_as(&outgoing) => {}
-            _ => return Err(self.lost("the connection ended")),
+        if let Some(offer) = &entry.offer {
+            self.tell(Kind::Offer(offer.clone()));
         }
-        routes.insert(job, entry);
+        routes.entries.insert(job, entry);
         drop(routes);
-        let inbox = Some(inbox);
-        Ok(Route { hub: self.clone(), job, attempt, outgoing, inbox, answer: Some(answer_rx) })
+        Ok(Route::new(self.clone(), job, attempt, frames, accepted, room))
     }
 
-    /// Tells the peer that a job ends, if it is there. Never waits.
-    pub fn abort(&self, job: JobId, attempt: u32, failure: &Failure) {
-        let Status::Up(outgoing) = self.status.borrow().clone() else { return };
-        let abort =
-            Abort { job: job.as_bytes().to_vec(), attempt, reason: Some(wire::reason(failure)) };
-        let message = PeerMessage { kind: Some(Kind::Abort(abort)) };
-        if outgoing.control.try_send(Ok(message)).is_err() {
-            tracing::warn!(%job, "the peer could not be told that the job ended");
+    pub(super) fn close_route(&self, job: JobId, attempt: u32) {
+        let mut routes = self.routes();
+        if routes.entries.get(&job).is_some_and(|entry| entry.attempt == attempt) {
+            routes.entries.remove(&job);
         }
+    }
+
+    /// A: this node takes part in the attempt, or says so again.
+    pub fn accept(&self, job: JobId, attempt: u32) {
+        let mut routes = self.routes();
+        let Some(entry) = find(&mut routes, job, attempt) else { return };
+        let kind = Kind::Accept(Accept { job: job.as_bytes().to_vec(), attempt });
+        if !entry.accepted {
+            entry.accepted = true;
+            entry.live.count_sent(message(kind.clone()).encoded_len());
+        }
+        self.tell(kind);
+    }
+
+    /// A: the offer came again. If this node has accepted it, it says so again.
+    pub fn offered_again(&self, job: JobId, attempt: u32) {
+        let accepted = find(&mut self.routes(), job, attempt).is_some_and(|entry| entry.accepted);
+        if accepted {
+            self.accept(job, attempt);
+        }
+    }
+
+    /// Tells the peer how a job stands here, if the peer is there; otherwise the next connection
+    /// does.
+    pub fn standing(&self, job: JobId, outcome: Outcome, reason: Option<&Failure>) {
+        self.tell(Kind::Standing(Standing {
+            job: job.as_bytes().to_vec(),
+            outcome: outcome.into(),
+            reason: reason.map(wire::reason),
+        }));
+    }
+
+    /// Tells the peer, if it is there, that an attempt has ended here and its job has not.
+    pub fn interrupt(&self, job: JobId, attempt: u32, reason: &Failure) {
+        self.tell(Kind::Interrupt(Interrupt {
+            job: job.as_bytes().to_vec(),
+            attempt,
+            reason: Some(wire::reason(reason)),
+        }));
+    }
+
+    /// Sends a control message if the peer is there. Never waits.
+    pub(super) fn tell(&self, kind: Kind) {
+        let Status::Up(outgoing) = self.status.borrow().clone() else { return };
+        let sent = outgoing.control.try_send(Ok(message(kind)));
+        if let Err(mpsc::error::TrySendError::Full(_)) = sent {
+            // The next connection says everything again.
+            tracing::warn!("the peer does not read; the connection is closed");
+            self.close();
+        }
+    }
+
+    /// Ends all attempts whose peer has been away for too long.
+    pub fn expire(&self, failure: &Failure) {
+        let routes = self.routes();
+        let attempts = routes.entries.values().map(|e| (e.control.clone(), e.live.clone()));
+        let attempts: Vec<_> = attempts.collect();
+        drop(routes);
+        for (control, live) in attempts {
+            control.end(Cause::Lost(failure.clone().in_step(live.step())));
+        }
+    }
+
+    /// Ends the current session, if any, after what was sent before, and says that this node stops.
+    pub fn say_goodbye(&self) {
+        let Status::Up(outgoing) = self.status.borrow().clone() else { return };
+        let stopping = tonic::Status::unavailable(format!("the node at {} was stopped", self.role));
+        // If the queue is full the peer finds out by the end of the connection.
+        let _ = outgoing.control.try_send(Err(stopping));
     }
 
     /// Ends the current session, if any.
@@ -262,115 +355,135 @@ impl Hub {
         token
     }
 
-    pub(super) fn up(&self, outgoing: Outgoing) {
-        self.status.send_replace(Status::Up(outgoing));
+    /// The peer has greeted on a new session: everything that is under way goes on there, unless the
+    /// peer's process is another one.
+    pub(super) async fn up(&self, outgoing: Outgoing, instance: Instance, window: usize) {
+        let mut ended = Vec::new();
+        {
+            let mut routes = self.routes();
+            routes.round_trip = None;
+            routes.window = window.min(self.limits.max_message_bytes());
+            let restarted = routes.peer.replace(instance).is_some_and(|old| old != instance);
+            self.status.send_replace(Status::Up(outgoing.clone()));
+            for (job, entry) in &mut routes.entries {
+                if restarted {
+                    ended.push((entry.control.clone(), entry.live.step()));
+                } else if entry.control.cause().is_none() {
+                    let greeting = entry.greet(*job, outgoing.id);
+                    let profile = entry.profile(*job).filter(|_| self.role == Role::A);
+                    greeting.into_iter().chain(profile).for_each(|kind| self.tell(kind));
+                }
+            }
+        }
+        for (control, step) in ended {
+            control.end(Cause::Interrupted(self.restarted().in_step(step)));
+        }
+        // Fails only when the node stops.
+        let _ = self.notices.send(Notice::Connected).await;
     }
 
-    /// The session over `outgoing` ended: jobs that used it end as well. A session that was never
-    /// up only leaves its reason.
+    fn restarted(&self) -> Failure {
+        Failure::new(
+            code::PEER_RESTARTED,
+            self.role.other().side(),
+            format!("{} was restarted", self.describe()),
+            "nothing: the job goes on by itself",
+        )
+    }
+
+    /// The session over `outgoing` ended, or never came about.
     pub(super) fn down(&self, outgoing: &Outgoing, why: &Failure) {
-        let ended: Vec<_> = {
-            let routes = self.routes();
-            let was_current = self.status.send_if_modified(|status| match status {
-                Status::Up(current) if !current.same_as(outgoing) => false,
-                status => {
-                    *status = Status::Down(why.clone());
-                    true
-                }
-            });
-            if !was_current {
-                return;
-            }
-            routes.values().map(|entry| (entry.control.clone(), entry.live.clone())).collect()
-        };
-        for (control, live) in ended {
-            let lost = match why.code.as_str() {
-                code::PEER_LOST => why.clone(),
-                _ => self.lost(&why.message),
+        let _order = self.routes();
+        self.status.send_if_modified(|status| {
+            let since = match status {
+                Status::Up(current) if current.id != outgoing.id => return false,
+                Status::Up(_) => Instant::now(),
+                Status::Down { since, .. } => *since,
             };
-            control.end(Cause::Lost(lost.in_step(live.step())));
-        }
+            *status = Status::Down { why: why.clone(), since };
+            true
+        });
     }
 
-    /// Delivers what the peer sent about jobs.
-    pub(super) async fn deliver(self: &Arc<Self>, outgoing: &Outgoing, kind: Kind, size: usize) {
-        match kind {
-            Kind::Frame(frame) => self.deliver_frame(frame, size).await,
-            Kind::Answer(answer) => self.deliver_answer(answer, size),
-            Kind::Abort(abort) => {
-                let routes = &mut self.routes();
-                if let Some(entry) = find(routes, &abort.job, abort.attempt) {
-                    entry.live.count_received(size);
-                    let failure = wire::failure(abort.reason, self.role.other().side());
-                    entry.control.end(Cause::PeerAborted(failure));
-                }
+    /// Waits until a session may have frames to send.
+    pub(super) fn work(&self) -> watch::Receiver<()> {
+        self.work.subscribe()
+    }
+
+    /// The next frame of the attempts that go on on this session, in turns.
+    pub(super) fn next_frame(&self, session: SessionId) -> Option<PeerMessage> {
+        let mut routes = self.routes();
+        let last = routes.last;
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let turn: Vec<JobId> = routes
+            .entries
+            .range((after, Bound::Unbounded))
+            .chain(last.into_iter().flat_map(|last| routes.entries.range(..=last)))
+            .map(|(job, _)| *job)
+            .collect();
+        for job in turn {
+            let Some(entry) = routes.entries.get_mut(&job) else { continue };
+            if entry.linked != Some(session) {
+                continue;
             }
-            Kind::Offer(offer) => self.deliver_offer(outgoing, offer, size),
-            Kind::Heartbeat(_) | Kind::Hello(_) => {}
+            if let Some(frame) = entry.outbox.next() {
+                if entry.outbox.is_sent() {
+                    entry.room.notify_one();
+                }
+                routes.last = Some(job);
+                return Some(message(Kind::Frame(frame)));
+            }
+        }
+        None
+    }
+
+    /// Keeps a frame of ours until the peer's engine has taken it, or gives it back while there is no
+    /// room. The number of bytes on the wire, or `None` when the attempt has left.
+    pub(super) fn push(
+        &self,
+        job: JobId,
+        attempt: u32,
+        frame: Frame,
+    ) -> Option<Result<usize, Frame>> {
+        let mut routes = self.routes();
+        let window = routes.window;
+        let entry = find(&mut routes, job, attempt)?;
+        let number = entry.outbox.end();
+        let size = message(Kind::Frame(Frame { number, ..frame.clone() })).encoded_len();
+        let pushed = entry.outbox.push(frame, window).map(|()| size);
+        drop(routes);
+        if pushed.is_ok() {
+            self.work.send_replace(());
+        }
+        Some(pushed)
+    }
+
+    /// Whether everything that the attempt sent has been handed to a connection.
+    pub(super) fn is_sent(&self, job: JobId, attempt: u32) -> bool {
+        find(&mut self.routes(), job, attempt).is_none_or(|entry| entry.outbox.is_sent())
+    }
+
+    /// The engine took a frame of the peer.
+    pub(super) fn taken(&self, job: JobId, attempt: u32, frame: &Frame) {
+        let mut routes = self.routes();
+        let Some(entry) = find(&mut routes, job, attempt) else { return };
+        if entry.intake.take(frame) {
+            self.tell(entry.ack(job));
         }
     }
 
-    fn deliver_answer(&self, answer: Answer, size: usize) {
-        let Some(job) = JobId::from_slice(&answer.job) else { return };
-        let waiting = {
-            let mut routes = self.routes();
-            find(&mut routes, &answer.job, answer.attempt).and_then(|entry| {
-                entry.live.count_received(size);
-                entry.answer.take()
-            })
-        };
-        let attempt = answer.attempt;
-        let accepted = answer.refusal.is_none();
-        let taken = waiting.is_some_and(|waiting| waiting.send(answer).is_ok());
-        if !taken && accepted {
-            // The job ended here while the peer loaded its data; it must not wait for us.
-            self.abort(job, attempt, &Failure::cancelled(self.role.side()));
+    /// Lets the peer forget what our engines have taken.
+    pub(super) fn acknowledge_all(&self) {
+        for (job, entry) in &mut self.routes().entries {
+            if entry.intake.owes() {
+                self.tell(entry.ack(*job));
+            }
         }
     }
 
-    fn deliver_offer(self: &Arc<Self>, outgoing: &Outgoing, offer: Offer, size: usize) {
-        let Some(job) = JobId::from_slice(&offer.job) else { return };
-        let attempt = offer.attempt;
-        let refuse = |failure: Failure| {
-            tracing::warn!(%job, "an offer of the peer was refused: {failure}");
-            self.abort(job, attempt, &failure);
-        };
-        if self.role == Role::B {
-            return refuse(Failure::new(
-                code::JOB_WRONG_NODE,
-                Side::A,
-                "jobs are offered by B, not to it",
-                "submit jobs to B's node",
-            ));
-        }
-        let (control, live) = (Arc::new(Control::default()), Arc::new(Live::default()));
-        live.count_received(size);
-        let route = match self.open(job, attempt, outgoing.clone(), control.clone(), live.clone()) {
-            Ok(route) => route,
-            Err(failure) => return refuse(failure),
-        };
-        let invitation = Invitation { job, offer, route, control, live };
-        if let Err(error) = self.invitations.try_send(invitation) {
-            // Dropping the invitation below needs the lock that its route takes.
-            drop(error);
-            refuse(Failure::new(
-                code::JOB_QUEUE_FULL,
-                self.role.side(),
-                "too many offers wait at A",
-                "submit the job again later",
-            ));
-        }
-    }
-
-    async fn deliver_frame(&self, frame: Frame, size: usize) {
-        let inbox = {
-            let mut routes = self.routes();
-            // Frames of a job that has just ended here are still under way: they are dropped.
-            let Some(entry) = find(&mut routes, &frame.job, frame.attempt) else { return };
-            entry.live.count_received(size);
-            entry.inbox.clone()
-        };
-        inbox.push(frame).await;
+    /// Whether this session is the one that is up.
+    pub(super) fn is_current(&self, session: SessionId) -> bool {
+        matches!(&*self.status.borrow(), Status::Up(current) if current.id == session)
     }
 }
 
@@ -378,11 +491,10 @@ fn describe(peer: &str, role: Role) -> String {
     format!("peer `{peer}` ({})", role.other())
 }
 
-fn find<'a>(
-    routes: &'a mut HashMap<JobId, Entry>,
-    job: &[u8],
-    attempt: u32,
-) -> Option<&'a mut Entry> {
-    let job = JobId::from_slice(job)?;
-    routes.get_mut(&job).filter(|entry| entry.attempt == attempt)
+pub(super) fn message(kind: Kind) -> PeerMessage {
+    PeerMessage { kind: Some(kind) }
+}
+
+pub(super) fn find(routes: &mut Routes, job: JobId, attempt: u32) -> Option<&mut Entry> {
+    routes.entries.get_mut(&job).filter(|entry| entry.attempt == attempt)
 }

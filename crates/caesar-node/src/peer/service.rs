@@ -44,8 +44,8 @@ impl Peer for PeerService {
         let stop = self.hub.supersede();
         let hub = self.hub.clone();
         tokio::spawn(async move {
-            let why = drive(&hub, request.into_inner(), outgoing, stop).await;
-            tracing::warn!("peer disconnected: {why}");
+            let ended = drive(&hub, request.into_inner(), outgoing, stop).await;
+            tracing::warn!("peer disconnected: {}", ended.why);
         });
         Ok(Response::new(Box::pin(stream)))
     }

@@ -17,22 +17,30 @@ use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::hub::Hub;
+use super::{
+    Instance,
+    hub::{Hub, message},
+};
 use crate::error::{Failure, Side, code};
 
 /// Control messages that may wait.
-const CONTROL_QUEUE: usize = 64;
-/// Frames that may wait, each up to 1 MiB.
-const BULK_QUEUE: usize = 16;
+const CONTROL_QUEUE: usize = 256;
+/// Frames that may wait, each up to 1 MiB. They are shared with the outboxes, which bound them.
+const BULK_QUEUE: usize = 4;
+
+/// Tells the sessions of a process apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId(u64);
 
 /// The sending half of a session. Control messages overtake frames.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    id: u64,
-    /// Small messages: greeting, offers, answers, aborts, heartbeats. An error ends the stream.
+    /// Which session this is.
+    pub id: SessionId,
+    /// Small messages: all but frames. An error ends the stream.
     pub control: mpsc::Sender<Result<PeerMessage, Status>>,
-    /// Frames of jobs.
-    pub bulk: mpsc::Sender<PeerMessage>,
+    /// Frames of attempts.
+    pub(super) bulk: mpsc::Sender<PeerMessage>,
 }
 
 impl Outgoing {
@@ -41,13 +49,8 @@ impl Outgoing {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (control, control_rx) = mpsc::channel(CONTROL_QUEUE);
         let (bulk, bulk_rx) = mpsc::channel(BULK_QUEUE);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let id = SessionId(NEXT.fetch_add(1, Ordering::Relaxed));
         (Self { id, control, bulk }, OutStream { control: control_rx, bulk: bulk_rx })
-    }
-
-    /// Whether both are the same session.
-    pub(super) fn same_as(&self, other: &Self) -> bool {
-        self.id == other.id
     }
 }
 
@@ -75,18 +78,18 @@ impl Stream for OutStream {
 
 /// Runs a session to its end and says why it ended.
 ///
-/// Liveness: some message must arrive within the peer time-out, heartbeats included. While delivery
-/// waits for a busy engine nothing is read and nothing is timed; then the end of the connection
-/// shows in our sending half, which HTTP/2 keepalive closes.
+/// Liveness: some message must arrive within the peer time-out, heartbeats included. Reading never
+/// waits for an engine, so silence is the peer's.
 pub(super) async fn drive<S>(
     hub: &Arc<Hub>,
     mut inbound: S,
     outgoing: Outgoing,
     stop: CancellationToken,
-) -> Failure
+) -> Ended
 where
     S: Stream<Item = Result<PeerMessage, Status>> + Unpin,
 {
+    let mut greeted = false;
     let why = match greet(hub, &mut inbound, &outgoing).await {
         Err(refusal) => {
             // Told to the dialling side as the status of the call, so that both logs say why.
@@ -94,21 +97,38 @@ where
             let _ = outgoing.control.try_send(Err(status));
             refusal
         }
-        Ok(software) => {
-            tracing::info!(peer = hub.peer, software, "peer connected");
-            hub.up(outgoing.clone());
-            let beating = stop.child_token();
-            tokio::spawn(beat(hub.limits.heartbeat(), outgoing.clone(), beating.clone()));
+        Ok(greeting) => {
+            tracing::info!(peer = hub.peer, software = greeting.software, "peer connected");
+            greeted = true;
+            hub.up(outgoing.clone(), greeting.instance, greeting.window).await;
+            let sending = stop.child_token();
+            tokio::spawn(beat(hub.clone(), outgoing.clone(), sending.clone()));
+            tokio::spawn(pump(hub.clone(), outgoing.clone(), sending.clone()));
             let why = receive(hub, &mut inbound, &outgoing, &stop).await;
-            beating.cancel();
+            sending.cancel();
             why
         }
     };
     hub.down(&outgoing, &why);
-    why
+    Ended { why, greeted }
 }
 
-async fn greet<S>(hub: &Hub, inbound: &mut S, outgoing: &Outgoing) -> Result<String, Failure>
+/// How a session ended.
+pub(super) struct Ended {
+    /// Why.
+    pub(super) why: Failure,
+    /// Whether the peer had greeted before.
+    pub(super) greeted: bool,
+}
+
+/// What a peer says of itself.
+struct Greeting {
+    software: String,
+    instance: Instance,
+    window: usize,
+}
+
+async fn greet<S>(hub: &Hub, inbound: &mut S, outgoing: &Outgoing) -> Result<Greeting, Failure>
 where
     S: Stream<Item = Result<PeerMessage, Status>> + Unpin,
 {
@@ -116,9 +136,14 @@ where
         protocol_version: PROTOCOL_VERSION,
         software: concat!("caesar-node ", env!("CARGO_PKG_VERSION")).to_owned(),
         role: hub.role.to_string(),
+        instance: hub.instance.as_bytes().to_vec(),
+        window: hub.limits.max_message_bytes() as u64,
     };
-    let greeting = PeerMessage { kind: Some(Kind::Hello(hello)) };
-    outgoing.control.send(Ok(greeting)).await.map_err(|_| hub.lost("the connection ended"))?;
+    outgoing
+        .control
+        .send(Ok(message(Kind::Hello(hello))))
+        .await
+        .map_err(|_| hub.lost("the connection ended"))?;
     let first = timeout(hub.limits.handshake_timeout(), inbound.next())
         .await
         .map_err(|_| hub.lost("it did not greet in time"))?;
@@ -156,8 +181,17 @@ where
             "one node must have role = \"A\" (features), the other role = \"B\" (labels)",
         ));
     }
-    let software: String = theirs.software.chars().filter(|c| !c.is_control()).take(64).collect();
-    Ok(software)
+    let Some(instance) = Instance::from_slice(&theirs.instance) else {
+        return Err(Failure::new(
+            code::PEER_PROTOCOL,
+            hub.role.other().side(),
+            format!("the greeting of {} is not complete", hub.describe()),
+            "run the same release on both sides",
+        ));
+    };
+    let software = theirs.software.chars().filter(|c| !c.is_control()).take(64).collect();
+    let window = usize::try_from(theirs.window).unwrap_or(usize::MAX);
+    Ok(Greeting { software, instance, window })
 }
 
 /// The peer ended the call with a status before or after the greeting.
@@ -194,26 +228,46 @@ where
         let size = message.encoded_len();
         let Some(kind) = message.kind else { continue };
         tokio::select! {
-            () = hub.deliver(outgoing, kind, size) => {}
+            () = hub.deliver(outgoing.id, kind, size) => {}
             () = outgoing.control.closed() => return hub.lost("the connection broke"),
             () = stop.cancelled() => return hub.lost("the connection was replaced or closed here"),
         }
     }
 }
 
-async fn beat(interval: std::time::Duration, outgoing: Outgoing, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(interval);
+/// Says regularly that this node is there, and how far its engines are.
+async fn beat(hub: Arc<Hub>, outgoing: Outgoing, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(hub.limits.heartbeat());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let heartbeat = PeerMessage { kind: Some(Kind::Heartbeat(Heartbeat {})) };
+        hub.acknowledge_all();
         // When the queue is full there is traffic enough.
-        if let Err(mpsc::error::TrySendError::Closed(_)) = outgoing.control.try_send(Ok(heartbeat))
-        {
+        let heartbeat = Heartbeat { stamp: hub.clock(), echo: 0 };
+        let sent = outgoing.control.try_send(Ok(message(Kind::Heartbeat(heartbeat))));
+        if let Err(mpsc::error::TrySendError::Closed(_)) = sent {
             return;
+        }
+    }
+}
+
+/// Moves frames from the outboxes to the connection, as fast as that takes them.
+async fn pump(hub: Arc<Hub>, outgoing: Outgoing, stop: CancellationToken) {
+    let mut work = hub.work();
+    loop {
+        work.mark_unchanged();
+        while let Some(frame) = hub.next_frame(outgoing.id) {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                sent = outgoing.bulk.send(frame) => if sent.is_err() { return },
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = work.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -98,12 +98,28 @@ impl From<StoreError> for Failure {
 /// What goes with an event.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
-    /// Why the job failed.
+    /// Why the job failed, or the attempt ended.
     pub failure: Option<Failure>,
     /// What it computed.
     pub result: Option<JobResult>,
     /// Where it stood when it ended.
     pub progress: Option<Progress>,
+    /// This is B's word on the end of the job.
+    pub decided: bool,
+}
+
+/// What became of an offer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Offered {
+    /// The attempt is recorded.
+    Taken,
+    /// The job has ended here.
+    Ended(Box<JobRecord>),
+    /// The attempt is an old one, or the job is not what it was.
+    Refused {
+        /// The first attempt that would not be old.
+        expected: u32,
+    },
 }
 
 /// A handle to the store; clones share the database.
@@ -198,7 +214,7 @@ impl Store {
         .await
     }
 
-    /// Records a job that the peer offers. `None` when this job is known already.
+    /// Records an attempt that B offers: of a new job, or of one whose former attempt has ended.
     ///
     /// # Errors
     /// Only IO.
@@ -208,15 +224,26 @@ impl Store {
         attempt: u32,
         spec: JobSpec,
         now_ms: u64,
-    ) -> Result<Option<JobRecord>, StoreError> {
+    ) -> Result<Offered, StoreError> {
         self.with(move |tx| {
-            if record::get(tx, job)?.is_some() {
-                return Ok(None);
+            let Some(mut record) = record::get(tx, job)? else {
+                let mut record = JobRecord::new(job, spec, State::Offered, now_ms);
+                record.attempt = attempt;
+                record::insert(tx, &record, None)?;
+                return Ok(Offered::Taken);
+            };
+            if record.state.has_ended() {
+                return Ok(Offered::Ended(Box::new(record)));
             }
-            let mut record = JobRecord::new(job, spec, State::Offered, now_ms);
+            restart(&mut record)?;
+            if attempt < record.attempt || record.spec != spec {
+                return Ok(Offered::Refused { expected: record.attempt });
+            }
+            record.state = transition(record.state, Event::Offer)?;
             record.attempt = attempt;
-            record::insert(tx, &record, None)?;
-            Ok(Some(record))
+            record.changed_ms = now_ms;
+            record::update(tx, &record)?;
+            Ok(Offered::Taken)
         })
         .await
     }
@@ -234,13 +261,25 @@ impl Store {
     ) -> Result<JobRecord, StoreError> {
         self.with(move |tx| {
             let mut record = record::get(tx, job)?.ok_or(StoreError::Unknown)?;
-            record.state = transition(record.state, event)?;
-            record.failure = details.failure;
+            let before = record.state;
+            match event {
+                Event::Restart => {
+                    restart(&mut record)?;
+                    record.interrupted = details.failure;
+                }
+                event => {
+                    record.state = transition(record.state, event)?;
+                    record.failure = details.failure;
+                }
+            }
+            record.changed_ms = now_ms;
             record.result = details.result;
-            record.progress = details.progress;
-            if record.state.has_ended() {
+            // B's word comes after the end that A saw, whose numbers stay.
+            record.progress = details.progress.or(record.progress);
+            if record.state.has_ended() && !before.has_ended() {
                 record.ended_ms = Some(now_ms);
             }
+            record.decided |= details.decided;
             record::update(tx, &record)?;
             Ok(record)
         })
@@ -264,39 +303,73 @@ impl Store {
             .await
     }
 
-    /// The job that has waited longest.
+    /// The queued jobs: the highest priority first, then the one that came first.
     ///
     /// # Errors
     /// Only IO.
-    pub async fn next_queued(&self) -> Result<Option<JobRecord>, StoreError> {
+    pub async fn queued(&self) -> Result<Vec<JobRecord>, StoreError> {
         self.with(|tx| {
-            let clause = "WHERE state = ?1 ORDER BY number LIMIT 1";
-            Ok(record::query(tx, clause, params![State::Queued.name()])?.pop())
+            let clause = "WHERE state = ?1 ORDER BY priority DESC, number";
+            record::query(tx, clause, params![State::Queued.name()])
         })
         .await
     }
 
-    /// Ends what a former process left unfinished; tells how many jobs that were.
+    /// The jobs on which B's word is not recorded.
     ///
     /// # Errors
     /// Only IO.
-    pub async fn recover(&self, restarted: Failure, now_ms: u64) -> Result<usize, StoreError> {
+    pub async fn undecided(&self) -> Result<Vec<JobRecord>, StoreError> {
+        self.with(|tx| record::query(tx, "WHERE decided = 0 ORDER BY number", params![])).await
+    }
+
+    /// Puts back into the queue what a former process left under way; tells how many jobs that were.
+    ///
+    /// # Errors
+    /// Only IO.
+    pub async fn recover(&self, why: Failure, now_ms: u64) -> Result<usize, StoreError> {
         self.with(move |tx| {
-            let mut ended = 0;
+            let mut requeued = 0;
             for mut record in record::query(tx, "WHERE ended_ms IS NULL", params![])? {
-                let next = transition(record.state, Event::Restart)?;
-                if next != record.state {
-                    record.state = next;
-                    record.failure = Some(restarted.clone());
-                    record.ended_ms = Some(now_ms);
+                let before = record.state;
+                restart(&mut record)?;
+                if record.state != before {
+                    record.interrupted = Some(why.clone());
+                    record.changed_ms = now_ms;
                     record::update(tx, &record)?;
-                    ended += 1;
+                    requeued += 1;
                 }
             }
-            Ok(ended)
+            Ok(requeued)
         })
         .await
     }
+
+    /// Forgets jobs that ended before `ended_before_ms`, and all but the newest `keep` of those that
+    /// have ended. A job on which B's word is awaited stays. Tells how many were forgotten.
+    ///
+    /// # Errors
+    /// Only IO.
+    pub async fn forget(&self, ended_before_ms: u64, keep: u32) -> Result<usize, StoreError> {
+        self.with(move |tx| {
+            let sql = "DELETE FROM jobs WHERE decided = 1 AND (ended_ms < ?1 OR number NOT IN
+                       (SELECT number FROM jobs WHERE decided = 1
+                        ORDER BY ended_ms DESC, number DESC LIMIT ?2))";
+            let before = i64::try_from(ended_before_ms).unwrap_or(i64::MAX);
+            Ok(tx.execute(sql, params![before, keep])?)
+        })
+        .await
+    }
+}
+
+/// The attempt, if one is under way, has ended: the job waits for the next one.
+fn restart(record: &mut JobRecord) -> Result<(), StoreError> {
+    let next = transition(record.state, Event::Restart)?;
+    if next != record.state {
+        record.state = next;
+        record.attempt = record.attempt.saturating_add(1);
+    }
+    Ok(())
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

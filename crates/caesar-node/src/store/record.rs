@@ -19,7 +19,7 @@ pub struct JobRecord {
     pub spec: JobSpec,
     /// Where it stands.
     pub state: State,
-    /// Counts attempts from 1.
+    /// Counts attempts from 1. While the job is queued: the next one; at A, B's may be later.
     pub attempt: u32,
     /// Set when the state is failed.
     pub failure: Option<Failure>,
@@ -31,6 +31,12 @@ pub struct JobRecord {
     pub submitted_ms: u64,
     /// When it ended.
     pub ended_ms: Option<u64>,
+    /// Why the last attempt ended before the job did, if one did.
+    pub interrupted: Option<Failure>,
+    /// B's word on how it ended is recorded.
+    pub decided: bool,
+    /// When its state last changed.
+    pub changed_ms: u64,
 }
 
 impl JobRecord {
@@ -45,6 +51,9 @@ impl JobRecord {
             progress: None,
             submitted_ms,
             ended_ms: None,
+            interrupted: None,
+            decided: false,
+            changed_ms: submitted_ms,
         }
     }
 }
@@ -55,8 +64,9 @@ pub(super) fn insert(
     request_id: Option<&str>,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO jobs (job_id, request_id, spec, state, attempt, submitted_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO jobs
+         (job_id, request_id, spec, state, attempt, submitted_ms, changed_ms, priority)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             record.id.as_bytes(),
             request_id,
@@ -64,29 +74,32 @@ pub(super) fn insert(
             record.state.name(),
             record.attempt,
             millis(record.submitted_ms),
+            millis(record.changed_ms),
+            record.spec.priority,
         ],
     )?;
     Ok(())
 }
 
 pub(super) fn update(tx: &Transaction<'_>, record: &JobRecord) -> Result<(), StoreError> {
-    let failure = record
-        .failure
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()
-        .map_err(|_| StoreError::Corrupt("failure"))?;
+    let json = |failure: &Option<Failure>| {
+        let text = failure.as_ref().map(serde_json::to_string).transpose();
+        text.map_err(|_| StoreError::Corrupt("failure"))
+    };
     tx.execute(
         "UPDATE jobs SET state = ?2, attempt = ?3, failure = ?4, result = ?5, progress = ?6,
-         ended_ms = ?7 WHERE job_id = ?1",
+         ended_ms = ?7, decided = ?8, changed_ms = ?9, interrupted = ?10 WHERE job_id = ?1",
         params![
             record.id.as_bytes(),
             record.state.name(),
             record.attempt,
-            failure,
+            json(&record.failure)?,
             record.result.as_ref().map(Message::encode_to_vec),
             record.progress.as_ref().map(Message::encode_to_vec),
             record.ended_ms.map(millis),
+            record.decided,
+            millis(record.changed_ms),
+            json(&record.interrupted)?,
         ],
     )?;
     Ok(())
@@ -103,8 +116,8 @@ pub(super) fn query(
     params: impl Params,
 ) -> Result<Vec<JobRecord>, StoreError> {
     let sql = format!(
-        "SELECT job_id, spec, state, attempt, failure, result, progress, submitted_ms, ended_ms
-         FROM jobs {clause}"
+        "SELECT job_id, spec, state, attempt, failure, result, progress, submitted_ms, ended_ms,
+         decided, changed_ms, interrupted FROM jobs {clause}"
     );
     let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query(params)?;
@@ -118,20 +131,24 @@ pub(super) fn query(
 fn read(row: &Row<'_>) -> Result<JobRecord, StoreError> {
     let id: Vec<u8> = row.get(0)?;
     let state: String = row.get(2)?;
-    let failure: Option<String> = row.get(4)?;
+    let failure = |index| -> Result<Option<Failure>, StoreError> {
+        let text: Option<String> = row.get(index)?;
+        let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
+        parsed.map_err(|_| StoreError::Corrupt("failure"))
+    };
     Ok(JobRecord {
         id: JobId::from_slice(&id).ok_or(StoreError::Corrupt("id"))?,
         spec: decode(&row.get::<_, Vec<u8>>(1)?, "spec")?,
         state: State::from_name(&state).ok_or(StoreError::Corrupt("state"))?,
         attempt: row.get(3)?,
-        failure: failure
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|_| StoreError::Corrupt("failure"))?,
+        failure: failure(4)?,
         result: optional(row.get(5)?, "result")?,
         progress: optional(row.get(6)?, "progress")?,
         submitted_ms: row.get::<_, i64>(7)?.unsigned_abs(),
         ended_ms: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
+        decided: row.get(9)?,
+        changed_ms: row.get::<_, i64>(10)?.unsigned_abs(),
+        interrupted: failure(11)?,
     })
 }
 

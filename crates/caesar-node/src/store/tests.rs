@@ -46,7 +46,7 @@ async fn concurrent_submissions_of_one_request_agree() {
 }
 
 #[tokio::test]
-async fn everything_survives_reopening_and_started_jobs_end() {
+async fn everything_survives_reopening_and_started_jobs_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let result = JobResult { ks_joint: 0.5, ..JobResult::default() };
     {
@@ -61,32 +61,87 @@ async fn everything_survives_reopening_and_started_jobs_end() {
         for n in 3..=4 {
             store.apply(id(n), Event::Accept, none(), 11).await.unwrap();
         }
-        let done = Details { result: Some(result.clone()), ..none() };
+        let done = Details { result: Some(result.clone()), decided: true, ..none() };
         store.apply(id(4), Event::Succeed, done, 12).await.unwrap();
         let failed = Details { failure: Some(failure()), ..none() };
         store.apply(id(5), Event::Fail, failed, 13).await.unwrap();
     }
     let store = Store::open(folder.path()).unwrap();
-    let restarted = Failure::new(code::NODE_RESTARTED, Side::Client, "restarted", "");
-    assert_eq!(store.recover(restarted.clone(), 20).await.unwrap(), 2);
-    assert_eq!(store.recover(restarted, 21).await.unwrap(), 0, "a second time changes nothing");
+    assert_eq!(store.recover(failure(), 20).await.unwrap(), 2);
+    assert_eq!(store.recover(failure(), 21).await.unwrap(), 0, "a second time changes nothing");
     let job = |n| store.get(id(n));
-    assert_eq!(job(1).await.unwrap().state, State::Queued);
-    for n in 2..=3 {
-        let ended = job(n).await.unwrap();
-        assert_eq!(ended.state, State::Failed);
-        assert_eq!(ended.failure.unwrap().code, code::NODE_RESTARTED);
-        assert_eq!(ended.ended_ms, Some(20));
+    for (n, attempt, changed) in [(1, 1, 1), (2, 2, 20), (3, 2, 20)] {
+        let waiting = job(n).await.unwrap();
+        assert_eq!(waiting.state, State::Queued);
+        assert_eq!((waiting.attempt, waiting.changed_ms), (attempt, changed), "job {n}");
+        assert_eq!((waiting.ended_ms, waiting.failure), (None, None));
+        assert_eq!(waiting.interrupted, (n > 1).then(failure), "job {n}");
     }
     let done = job(4).await.unwrap();
     assert_eq!(
-        (done.state, done.result, done.ended_ms),
-        (State::Succeeded, Some(result), Some(12))
+        (done.state, done.result, done.ended_ms, done.decided),
+        (State::Succeeded, Some(result), Some(12), true)
     );
-    assert_eq!(job(5).await.unwrap().failure, Some(failure()));
-    assert_eq!(store.next_queued().await.unwrap().unwrap().id, id(1));
+    let failed = job(5).await.unwrap();
+    assert_eq!((failed.failure, failed.decided), (Some(failure()), false));
+    let queued: Vec<_> = store.queued().await.unwrap().into_iter().map(|r| r.id).collect();
+    assert_eq!(queued, [id(1), id(2), id(3)]);
+    let undecided: Vec<_> = store.undecided().await.unwrap().into_iter().map(|r| r.id).collect();
+    assert_eq!(undecided, [id(1), id(2), id(3), id(5)]);
     let newest: Vec<_> = store.list(2).await.unwrap().into_iter().map(|r| r.id).collect();
     assert_eq!(newest, [id(5), id(4)]);
+}
+
+#[tokio::test]
+async fn a_takes_later_attempts_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let offered = |attempt, spec| store.offered(id(1), attempt, spec, 7);
+    assert_eq!(offered(2, spec()).await.unwrap(), Offered::Taken);
+    // The attempt that is recorded may be lost here, so it must not begin again.
+    assert_eq!(offered(2, spec()).await.unwrap(), Offered::Refused { expected: 3 });
+    let changed = JobSpec { modulus_bits: 2048, ..spec() };
+    assert_eq!(offered(3, changed).await.unwrap(), Offered::Refused { expected: 3 });
+    assert_eq!(offered(4, spec()).await.unwrap(), Offered::Taken);
+    let now = store.get(id(1)).await.unwrap();
+    assert_eq!((now.state, now.attempt), (State::Offered, 4));
+    store.apply(id(1), Event::Restart, Details::default(), 8).await.unwrap();
+    assert_eq!(offered(5, spec()).await.unwrap(), Offered::Taken);
+    let ended = store.apply(id(1), Event::Cancel, Details::default(), 9).await.unwrap();
+    assert_eq!(offered(6, spec()).await.unwrap(), Offered::Ended(Box::new(ended)));
+}
+
+#[tokio::test]
+async fn the_word_of_b_takes_the_place_of_what_a_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    store.offered(id(1), 1, spec(), 7).await.unwrap();
+    let lost = Details { failure: Some(failure()), ..Details::default() };
+    store.apply(id(1), Event::Fail, lost, 8).await.unwrap();
+    let decided = Details { decided: true, ..Details::default() };
+    let job = store.apply(id(1), Event::DecidedSucceeded, decided, 9).await.unwrap();
+    assert_eq!((job.state, job.failure, job.decided), (State::Succeeded, None, true));
+    assert_eq!(job.ended_ms, Some(8));
+    assert!(store.undecided().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn old_jobs_are_forgotten_and_undecided_ones_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    for n in 1..=6 {
+        submit(&store, n, &format!("r{n}")).await.unwrap();
+    }
+    for n in 1..=5 {
+        let details = Details { decided: n != 2, ..Details::default() };
+        store.apply(id(n), Event::Cancel, details, 10 * u64::from(n)).await.unwrap();
+    }
+    assert_eq!(store.forget(20, 100).await.unwrap(), 1, "1 is too old");
+    assert_eq!(store.forget(0, 2).await.unwrap(), 1, "4 and 5 are the newest");
+    let left: Vec<_> = store.list(10).await.unwrap().into_iter().map(|r| r.id).collect();
+    assert_eq!(left, [id(6), id(5), id(4), id(2)]);
+    // A request id that was forgotten makes a new job.
+    assert_eq!(submit(&store, 7, "r1").await.unwrap().id, id(7));
 }
 
 #[tokio::test]
@@ -111,7 +166,19 @@ async fn the_queue_is_bounded_and_first_in_first_out() {
     }
     let third = store.submit(id(1), "r1".to_owned(), spec(), 0, 2).await;
     assert!(matches!(third, Err(StoreError::Full(2))), "{third:?}");
-    assert_eq!(store.next_queued().await.unwrap().unwrap().id, id(9));
+    assert_eq!(store.queued().await.unwrap()[0].id, id(9));
+}
+
+#[tokio::test]
+async fn a_higher_priority_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    for (n, priority) in [(1, 0), (2, 5), (3, -1), (4, 5)] {
+        let spec = JobSpec { priority, ..spec() };
+        store.submit(id(n), format!("r{n}"), spec, 0, 10).await.unwrap();
+    }
+    let order: Vec<_> = store.queued().await.unwrap().into_iter().map(|r| r.id).collect();
+    assert_eq!(order, [id(2), id(4), id(1), id(3)]);
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! Conversions between the wire's messages and the node's own types, with their validation.
 
+mod data;
+mod evaluation;
 mod parameters;
+mod profile;
 
 use caesar_proto::v1::{self as proto, JobSpec};
 use tonic::{Code, Status, metadata::MetadataValue};
 
-pub use parameters::{decode_parameters, parameters, spec_of_parameters};
+pub use data::{check_data, split, split_column_for_a};
+pub use evaluation::{deciles, evaluation};
+pub use parameters::{decode_parameters, label_options, parameters, spec_of_parameters};
+pub use profile::{own_profile, peer_profile, predict};
 
 use crate::{
     error::{Failure, Side, code},
@@ -15,6 +21,8 @@ use crate::{
 
 /// Longest name or request id, in characters.
 const MAX_NAME: usize = 128;
+/// Highest and, negated, lowest priority.
+const MAX_PRIORITY: i32 = 100;
 
 /// A failure as the peer is told.
 pub fn reason(failure: &Failure) -> proto::Reason {
@@ -45,6 +53,16 @@ pub fn failure(reason: Option<proto::Reason>, peer: Side) -> Failure {
         step: reason.step,
     }
     .sanitised()
+}
+
+/// A state as the peer is told.
+pub fn outcome(state: State) -> proto::Outcome {
+    match state {
+        State::Queued | State::Offered | State::Running => proto::Outcome::UnderWay,
+        State::Succeeded => proto::Outcome::Succeeded,
+        State::Failed => proto::Outcome::Failed,
+        State::Cancelled => proto::Outcome::Cancelled,
+    }
 }
 
 /// A failure as the result of a call: the code in the status, our own code in the metadata
@@ -90,15 +108,21 @@ pub fn job(record: JobRecord, live: Option<proto::Progress>) -> proto::Job {
         spec: Some(record.spec),
         state: state.into(),
         progress: record.progress.or(live),
-        failure: record.failure.map(|failure| proto::Failure {
-            code: failure.code,
-            message: failure.message,
-            side: failure.side.name().to_owned(),
-            hint: failure.hint,
-            step: failure.step,
-        }),
+        failure: record.failure.map(shown),
         submitted_unix_ms: record.submitted_ms,
         ended_unix_ms: record.ended_ms.unwrap_or(0),
+        attempt: record.attempt,
+        interrupted: record.interrupted.map(shown),
+    }
+}
+
+fn shown(failure: Failure) -> proto::Failure {
+    proto::Failure {
+        code: failure.code,
+        message: failure.message,
+        side: failure.side.name().to_owned(),
+        hint: failure.hint,
+        step: failure.step,
     }
 }
 
@@ -118,22 +142,17 @@ pub fn check_request_id(id: &str) -> Result<(), Failure> {
     }
 }
 
-/// The job's own name may be empty, those of data sets may not.
-///
-/// # Errors
-/// `job.spec`.
-pub fn check_names(spec: &JobSpec, datasets: &[&str]) -> Result<(), Failure> {
-    let printable = |s: &str| s.chars().count() <= MAX_NAME && !s.chars().any(char::is_control);
-    if !printable(&spec.name) {
-        return Err(unacceptable("name must have at most 128 printable characters", "shorten it"));
+/// At most 128 printable characters.
+fn printable(text: &str) -> bool {
+    text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control)
+}
+
+/// The job's own name may be empty.
+fn check_name(spec: &JobSpec) -> Result<(), Failure> {
+    if printable(&spec.name) {
+        return Ok(());
     }
-    if datasets.iter().any(|name| name.is_empty() || !printable(name)) {
-        return Err(unacceptable(
-            "train_a, test_a, train_b and test_b must be 1 to 128 printable characters",
-            "use the names of the two nodes' catalogues",
-        ));
-    }
-    Ok(())
+    Err(unacceptable("name must have at most 128 printable characters", "shorten it"))
 }
 
 /// Everything about a submitted specification that can be checked without the peer or the data.
@@ -141,7 +160,21 @@ pub fn check_names(spec: &JobSpec, datasets: &[&str]) -> Result<(), Failure> {
 /// # Errors
 /// `job.spec`, naming the field and its range.
 pub fn check_spec(spec: &JobSpec) -> Result<(), Failure> {
-    check_names(spec, &[&spec.train_a, &spec.test_a, &spec.train_b, &spec.test_b])?;
+    let [a, b] = [(&spec.train_a, &spec.test_a), (&spec.train_b, &spec.test_b)];
+    check_data(spec, &[(a.0, a.1), (b.0, b.1)])?;
+    if spec.split_column.as_ref().is_some_and(|split| split.column.is_empty()) {
+        return Err(unacceptable("data.split needs a column", "name a column of the side's data"));
+    }
+    let class = spec.training.as_ref().and_then(|training| training.positive_class.as_deref());
+    if class.is_some_and(|class| class.trim().is_empty() || !printable(class)) {
+        return Err(unacceptable(
+            "training.positive_class must be 1 to 128 printable characters",
+            "write the class as the label column does, or leave it out for labels of 0 and 1",
+        ));
+    }
+    if !(-MAX_PRIORITY..=MAX_PRIORITY).contains(&spec.priority) {
+        return Err(unacceptable("priority must be -100 to 100", "leave it out for 0"));
+    }
     parameters(spec).map(drop)
 }
 

@@ -1,8 +1,11 @@
-//! Rows of numbers in compressed sparse form, and their standardisation.
+//! Rows of numbers in compressed sparse form.
 
 use std::fmt;
 
-use crate::matrix::Features;
+use crate::{
+    features::Rows,
+    matrix::{Features, Values},
+};
 
 /// A matrix in compressed sparse rows, borrowed.
 ///
@@ -66,15 +69,25 @@ pub struct OwnedCsr {
 }
 
 impl OwnedCsr {
-    /// Chosen rows of a party's features, in the order of `rows`. Zeros of dense tables are dropped.
+    /// Prepared rows.
+    pub fn from_rows(columns: usize, rows: Rows) -> Self {
+        let Rows { indptr, indices, values } = rows;
+        Self { columns, indptr, indices, values }
+    }
+
+    /// Chosen rows of a party's features, in the order of `rows`, as they are: of a typed table the
+    /// numbers that are not zero. What is missing and what is no number is no entry.
     pub fn from_features(features: &Features, rows: &[usize]) -> Self {
         let mut out = Self::new(features.columns(), rows.len());
         for &row in rows {
             match features {
-                Features::Dense { names, values } => {
-                    let row = &values[row * names.len()..][..names.len()];
-                    out.push_row((0..).zip(row.iter().copied()));
-                }
+                Features::Typed(columns) => out.push_row((0..).zip(columns).map(|(j, column)| {
+                    let number = match &column.values {
+                        Values::Numeric(numbers) => numbers.get(row),
+                        Values::Categorical(_) => None,
+                    };
+                    (j, number.unwrap_or(0.0))
+                })),
                 Features::Sparse { indptr, indices, values, .. } => {
                     let entries = indptr[row]..indptr[row + 1];
                     let columns = indices[entries.clone()].iter().copied();
@@ -109,60 +122,5 @@ impl OwnedCsr {
 impl fmt::Debug for OwnedCsr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Owned{:?}", self.as_csr())
-    }
-}
-
-/// Mean and standard deviation (of the population) of each column.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Standardisation {
-    /// One mean a column.
-    pub mean: Vec<f64>,
-    /// One deviation a column; 1 where a column is constant.
-    pub deviation: Vec<f64>,
-}
-
-impl Standardisation {
-    /// Of the given rows, in two passes.
-    pub fn fit(x: &Csr<'_>) -> Self {
-        let n = x.rows().max(1) as f64;
-        let mut mean = vec![0.0; x.columns];
-        let mut present = vec![0usize; x.columns];
-        for (j, v) in (0..x.rows()).flat_map(|i| x.row(i)) {
-            mean[j] += v / n;
-            present[j] += 1;
-        }
-        // Entries that are not stored are zeros, each (0 − mean)² from the mean.
-        let mut square: Vec<f64> = mean
-            .iter()
-            .zip(&present)
-            .map(|(m, &present)| (x.rows() - present) as f64 * m * m)
-            .collect();
-        for (j, v) in (0..x.rows()).flat_map(|i| x.row(i)) {
-            square[j] += (v - mean[j]).powi(2);
-        }
-        let deviation = square
-            .iter()
-            .zip(&mean)
-            .map(|(square, mean)| {
-                let deviation = (square / n).sqrt();
-                // A constant column leaves rounding error only.
-                if deviation > 1e-10 * mean.abs() { deviation } else { 1.0 }
-            })
-            .collect();
-        Self { mean, deviation }
-    }
-
-    /// (x − mean) / deviation; a column that is constant where this was fitted becomes 0 there.
-    pub fn apply(&self, x: &Csr<'_>) -> OwnedCsr {
-        let mut out = OwnedCsr::new(x.columns, x.rows());
-        let zero: Vec<f64> = self.mean.iter().zip(&self.deviation).map(|(m, s)| -m / s).collect();
-        for i in 0..x.rows() {
-            let mut row = zero.clone();
-            for (j, v) in x.row(i) {
-                row[j] = (v - self.mean[j]) / self.deviation[j];
-            }
-            out.push_row((0..).zip(row));
-        }
-        out
     }
 }

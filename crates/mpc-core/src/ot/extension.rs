@@ -183,6 +183,8 @@ impl ExtensionReceiver {
         crh: Crh,
         keys: Vec<Zeroizing<Vec<u128>>>,
     ) -> Self {
+        #[cfg(test)]
+        keys.iter().for_each(|keys| crate::spy::saw(crate::spy::Secret::TransferSeed, keys, 16));
         Self { depth, tag, crh, keys, cursor: Cursor::default() }
     }
 

@@ -3,8 +3,7 @@
 use rand::{CryptoRng, RngExt};
 use zeroize::Zeroizing;
 
-use super::bits::low_bits;
-use super::ole::OleShape;
+use super::ole::{OUTPUTS, OleShape};
 use super::pool::{RandomOtsReceiver, RandomOtsSender};
 
 /// Both keys of 128 transfers for the sender, and those that bit j of `choices` selects.
@@ -32,20 +31,40 @@ pub(crate) fn random_transfers(
     )
 }
 
-/// Uniform additive shares (A's, B's) of each row's inner product.
+/// Uniform additive shares (A's, B's) of each row's inner products.
 pub(crate) fn inner_products(
     x: &[i16],
-    y: &[i64],
+    y: &[[i64; OUTPUTS]],
     shape: OleShape,
     rng: &mut impl CryptoRng,
-) -> (Vec<u128>, Vec<u128>) {
-    let mask = low_bits(shape.ring_bits() as usize);
+) -> (Vec<[u64; OUTPUTS]>, Vec<[u64; OUTPUTS]>) {
+    let mask = (1u64 << shape.ring_bits()) - 1;
     x.chunks_exact(shape.terms())
         .zip(y.chunks_exact(shape.terms()))
         .map(|(x, y)| {
-            let sum: i128 = x.iter().zip(y).map(|(&x, &y)| i128::from(x) * i128::from(y)).sum();
-            let a = rng.random::<u128>() & mask;
-            (a, (sum as u128).wrapping_sub(a) & mask)
+            let sum = |k: usize| -> i128 {
+                x.iter().zip(y).map(|(&x, y)| i128::from(x) * i128::from(y[k])).sum()
+            };
+            let a = [0, 1].map(|_| rng.random::<u64>() & mask);
+            (a, [0, 1].map(|k| (sum(k) as u64).wrapping_sub(a[k]) & mask))
+        })
+        .unzip()
+}
+
+/// Shares in the integers of the values that (A's, B's) shares below 2^`ring` have: A's mask is uniform.
+pub(crate) fn lift(
+    a: &[u64],
+    b: &[u64],
+    ring: u32,
+    rng: &mut impl CryptoRng,
+) -> (Vec<i128>, Vec<i128>) {
+    a.iter()
+        .zip(b)
+        .map(|(&a, &b)| {
+            let value = i128::from((a + b) & ((1 << ring) - 1));
+            let mask = i128::from(rng.random::<u64>()) << ring;
+            let own = i128::from(b) + mask;
+            (value - own, own)
         })
         .unzip()
 }

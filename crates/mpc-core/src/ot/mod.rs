@@ -11,11 +11,14 @@
 //! 3. OLE: Gilboa products from the random transfers, one message each way.
 //!    A: [`ole::choose`] → [`ChoiceBits`] → B: [`ole::respond`] → [`Corrections`] → A:
 //!    [`OleReceiver::finish`].
+//! 4. Lift: from shares modulo a power of two to shares in the integers, one message each way.
+//!    A: [`lift::choose`] → [`TopBits`] → B: [`lift::respond`] → [`Wraps`] → A:
+//!    [`LiftReceiver::finish`].
 //!
 //! **Assumptions.** Computational Diffie-Hellman in Ristretto with BLAKE3 as random oracle (set-up
 //! and the challenge), AES-128 as pseudo-random permutation (trees and streams), fixed-key AES-128
 //! as ideal permutation (hash of the extension). Set-up and extension resist malicious parties as
-//! analysed by Roy; OLE is semi-honest, like the system it serves.
+//! analysed by Roy; OLE and lift are semi-honest, like the system it serves.
 //!
 //! **Randomness is used once.** Stream positions and hash tweaks come from a counter that only moves
 //! forward and is checked against the peer's; transfers are numbered and moved out of their pool by
@@ -31,6 +34,7 @@ mod extension;
 mod ggm;
 #[cfg(test)]
 pub(crate) mod ideal;
+pub mod lift;
 pub mod ole;
 mod pool;
 mod prg;
@@ -42,6 +46,7 @@ mod vole;
 
 pub use error::OtError;
 pub use extension::{ExtensionMessage, ExtensionReceiver, ExtensionSender, MAX_EXTEND, TreeDepth};
-pub use ole::{ChoiceBits, Corrections, OleReceiver, OleShape, ots_needed};
+pub use lift::{IntegerShares, LiftReceiver, TopBits, Wraps};
+pub use ole::{ChoiceBits, Corrections, OleReceiver, OleShape, SharePairs, ots_needed};
 pub use pool::{RandomOtsReceiver, RandomOtsSender};
 pub use setup::{AwaitingSeeds, SetupReply, SetupRequest};

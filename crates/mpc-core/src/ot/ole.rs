@@ -1,11 +1,12 @@
 //! Oblivious linear evaluation for inner products, after Gilboa, "Two Party RSA Key Generation"
 //! (CRYPTO 1999), with triangular corrections.
 //!
-//! A knows x, B knows y; for each row they get additive shares of Σ_k x_k·y_k modulo 2^ring. x is
-//! taken in two's complement of [`X_BITS`] bits, so that x·y = Σ_i x_i·(±2^i·y) with the minus sign
-//! for the last bit. For each bit B's share is a random s_i and A obliviously obtains
-//! a_i = s_i + x_i·(±y). Both are needed modulo 2^(ring − i) only, because they are multiplied by
-//! 2^i: hence the corrections shrink with i.
+//! A knows x, B knows y and y'; for each row they get additive shares of Σ_k x_k·y_k and of
+//! Σ_k x_k·y'_k modulo 2^ring. x is taken in two's complement of [`X_BITS`] bits, so that
+//! x·y = Σ_i x_i·(±2^i·y) with the minus sign for the last bit. For each bit B's share is a random s_i
+//! and A obliviously obtains a_i = s_i + x_i·(±y). Both are needed modulo 2^(ring − i) only, because
+//! they are multiplied by 2^i: hence the corrections shrink with i. One transfer serves both products:
+//! half of its pad each.
 //!
 //! The random transfers are made before x and y are known. A sends d_i = u_i ⊕ x_i with its random
 //! choice bit u_i; B takes pad d_i as s_i and sends s_i ± y minus the other pad.
@@ -20,7 +21,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::bits::{BitReader, BitWriter, MAX_WIDTH, low_bits, padding_is_zero};
+use super::bits::{BitReader, BitWriter, padding_is_zero};
 use super::error::OtError;
 use super::extension::MAX_EXTEND;
 use super::pool::{RandomOtsReceiver, RandomOtsSender};
@@ -32,10 +33,12 @@ pub const X_BITS: usize = 9;
 pub const X_MAX: i16 = (1 << (X_BITS - 1)) - 1;
 /// B's operands satisfy |y| < 2^Y_BITS.
 pub const Y_BITS: u32 = 40;
-/// Rings that shares may live in, as log2 of their order.
-pub const RING_BITS: std::ops::RangeInclusive<u32> = 16..=MAX_WIDTH as u32;
+/// Rings that shares may live in, as log2 of their order. Half a pad covers the largest.
+pub const RING_BITS: std::ops::RangeInclusive<u32> = 16..=62;
+/// Inner products that a row has, with one x.
+pub const OUTPUTS: usize = 2;
 
-/// Public dimensions of one batch of inner products.
+/// Public dimensions of one batch of pairs of inner products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OleShape {
     rows: usize,
@@ -44,7 +47,7 @@ pub struct OleShape {
 }
 
 impl OleShape {
-    /// `rows` inner products of `terms` products each, shared modulo 2^`ring_bits`.
+    /// `rows` pairs of inner products of `terms` products each, shared modulo 2^`ring_bits`.
     ///
     /// # Errors
     /// [`OtError::Parameter`] if a dimension is 0, more than [`MAX_EXTEND`] transfers would be
@@ -63,7 +66,7 @@ impl OleShape {
         Ok(Self { rows, terms, ring: ring_bits as usize })
     }
 
-    /// Inner products.
+    /// Pairs of inner products.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -84,7 +87,7 @@ impl OleShape {
         self.rows * self.terms
     }
     fn correction_bits(&self) -> usize {
-        self.products() * (X_BITS * self.ring - X_BITS * (X_BITS - 1) / 2)
+        OUTPUTS * self.products() * (X_BITS * self.ring - X_BITS * (X_BITS - 1) / 2)
     }
 
     fn expect(&self, what: &'static str, found: usize, expected: usize) -> Result<(), OtError> {
@@ -92,7 +95,7 @@ impl OleShape {
     }
 }
 
-/// Random transfers that `rows` inner products of `terms` products consume.
+/// Random transfers that `rows` pairs of inner products of `terms` products consume.
 pub fn ots_needed(rows: usize, terms: usize) -> usize {
     rows * terms * X_BITS
 }
@@ -106,7 +109,7 @@ pub struct ChoiceBits {
     packed: Vec<u8>,
 }
 
-/// B → A: one correction a transfer, ring − i bits for bit i, packed.
+/// B → A: two corrections a transfer, ring − i bits each for bit i, packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Corrections {
     shape: OleShape,
@@ -202,9 +205,10 @@ pub fn choose(
     Ok((message, OleReceiver { shape, ots, bits }))
 }
 
-/// B's only step. `y` is row-major, rows × terms, each with |y| < 2^[`Y_BITS`].
+/// B's only step. Each entry of `y` has B's factors in both products; row-major, rows × terms, each with
+/// |y| < 2^[`Y_BITS`].
 ///
-/// Returns the message and B's shares, one a row, each uniform modulo 2^ring.
+/// Returns the message and B's shares, a pair a row, each uniform modulo 2^ring.
 ///
 /// # Errors
 /// [`OtError::Shape`] if the number of operands or transfers is another one or the message has
@@ -212,15 +216,15 @@ pub fn choose(
 /// is out of range. The transfers are gone in each case.
 #[expect(clippy::needless_pass_by_value, reason = "transfers are consumed by use")]
 pub fn respond(
-    y: &[i64],
+    y: &[[i64; OUTPUTS]],
     shape: OleShape,
     ots: RandomOtsSender,
     choices: &ChoiceBits,
-) -> Result<(Corrections, Zeroizing<Vec<u128>>), OtError> {
+) -> Result<(Corrections, SharePairs), OtError> {
     shape.expect("number of operands", y.len(), shape.products())?;
     shape.expect("number of transfers", ots.len(), shape.ots_needed())?;
     shape.expect_same(choices.shape, choices.position, ots.position())?;
-    if y.iter().any(|v| v.unsigned_abs() >> Y_BITS != 0) {
+    if y.as_flattened().iter().any(|v| v.unsigned_abs() >> Y_BITS != 0) {
         return Err(OtError::Operand);
     }
     let mut flips = BitReader::new(&choices.packed);
@@ -228,32 +232,36 @@ pub fn respond(
     let mut shares = Zeroizing::new(Vec::with_capacity(shape.rows));
     let row_ots = ots.pads().chunks_exact(shape.terms * X_BITS);
     for (row, row_ots) in y.chunks_exact(shape.terms).zip(row_ots) {
-        let mut share = 0u128;
+        let mut share = [0u64; OUTPUTS];
         for (y, term_ots) in row.iter().zip(row_ots.chunks_exact(X_BITS)) {
-            let y = i128::from(*y) as u128;
             for (i, pads) in term_ots.iter().enumerate() {
                 let width = shape.ring - i;
                 let flip = flips.pull(1).wrapping_neg() & (pads[0] ^ pads[1]);
-                let s = pad_bits(pads[0] ^ flip, width);
-                let other = pad_bits(pads[1] ^ flip, width);
-                let signed = if i == X_BITS - 1 { y.wrapping_neg() } else { y };
-                let correction = s.wrapping_add(signed).wrapping_sub(other);
-                packed.push(correction & low_bits(width), width);
-                share = share.wrapping_sub(s << i);
+                let (own, other) = (halves(pads[0] ^ flip), halves(pads[1] ^ flip));
+                for k in 0..OUTPUTS {
+                    let y = y[k] as u64;
+                    let signed = if i == X_BITS - 1 { y.wrapping_neg() } else { y };
+                    let correction = own[k].wrapping_add(signed).wrapping_sub(other[k]);
+                    packed.push((correction & low(width)).into(), width);
+                    share[k] = share[k].wrapping_sub(own[k] << i);
+                }
             }
         }
-        shares.push(share & low_bits(shape.ring));
+        shares.push(share.map(|v| v & low(shape.ring)));
     }
     let message = Corrections { shape, position: ots.position(), packed: packed.finish() };
     Ok((message, shares))
 }
 
+/// One party's shares of both inner products of each row.
+pub type SharePairs = Zeroizing<Vec<[u64; OUTPUTS]>>;
+
 impl OleReceiver {
-    /// A's shares, one a row, each uniform modulo 2^ring.
+    /// A's shares, a pair a row, each uniform modulo 2^ring.
     ///
     /// # Errors
     /// [`OtError::Shape`] or [`OtError::OutOfStep`] if the message is for another batch.
-    pub fn finish(self, corrections: &Corrections) -> Result<Zeroizing<Vec<u128>>, OtError> {
+    pub fn finish(self, corrections: &Corrections) -> Result<SharePairs, OtError> {
         let Self { shape, ots, bits } = self;
         shape.expect_same(corrections.shape, corrections.position, ots.position())?;
         let mut packed = BitReader::new(&corrections.packed);
@@ -261,15 +269,17 @@ impl OleReceiver {
         let per_row = shape.terms * X_BITS;
         for (row_pads, row_bits) in ots.pads().chunks_exact(per_row).zip(bits.chunks_exact(per_row))
         {
-            let mut share = 0u128;
+            let mut share = [0u64; OUTPUTS];
             for (j, (pad, bit)) in row_pads.iter().zip(row_bits).enumerate() {
                 let i = j % X_BITS;
-                let width = shape.ring - i;
-                let chosen = u128::from(*bit).wrapping_neg() & packed.pull(width);
-                let a = pad_bits(*pad, width).wrapping_add(chosen);
-                share = share.wrapping_add(a << i);
+                for (share, pad) in share.iter_mut().zip(halves(*pad)) {
+                    // Fits: a correction has at most 62 bits.
+                    let correction = packed.pull(shape.ring - i) as u64;
+                    let chosen = u64::from(*bit).wrapping_neg() & correction;
+                    *share = share.wrapping_add(pad.wrapping_add(chosen) << i);
+                }
             }
-            shares.push(share & low_bits(shape.ring));
+            shares.push(share.map(|v| v & low(shape.ring)));
         }
         Ok(shares)
     }
@@ -284,7 +294,12 @@ impl OleShape {
     }
 }
 
-/// The `width` low bits of a pad: uniform modulo 2^width.
-fn pad_bits(pad: u128, width: usize) -> u128 {
-    pad & low_bits(width)
+/// Two independent pads of 64 bits. Their low bits are uniform modulo any smaller power of two.
+fn halves(pad: u128) -> [u64; OUTPUTS] {
+    [pad as u64, (pad >> 64) as u64]
+}
+
+/// A mask of the `width` ≤ 63 low bits.
+const fn low(width: usize) -> u64 {
+    (1 << width) - 1
 }

@@ -36,7 +36,7 @@ pub struct RandomOtsReceiver {
 ///
 /// ```compile_fail,E0382
 /// use mpc_core::ot::{ChoiceBits, OleShape, RandomOtsSender, ole};
-/// fn twice(shape: OleShape, y: &[i64], ots: RandomOtsSender, choices: &ChoiceBits) {
+/// fn twice(shape: OleShape, y: &[[i64; 2]], ots: RandomOtsSender, choices: &ChoiceBits) {
 ///     let first = ole::respond(y, shape, ots, choices);
 ///     let second = ole::respond(y, shape, ots, choices); // moved
 /// }
@@ -55,6 +55,8 @@ pub struct RandomOtsSender {
 impl RandomOtsReceiver {
     pub(super) fn new(first: u64, choices: Zeroizing<Vec<u8>>, pads: Zeroizing<Vec<u128>>) -> Self {
         debug_assert_eq!(choices.len(), pads.len(), "one choice a pad");
+        #[cfg(test)]
+        crate::spy::saw(crate::spy::Secret::TransferPad, &pads, 16);
         Self { first, choices, pads, taken: 0 }
     }
 
@@ -98,6 +100,14 @@ impl RandomOtsReceiver {
         Ok(())
     }
 
+    /// Moves the choice bits, one byte each, and the pads out, for a protocol that is not in this crate.
+    /// Whoever has them uses each once.
+    #[cfg(feature = "raw-transfers")]
+    pub fn into_parts(self) -> (Zeroizing<Vec<u8>>, Zeroizing<Vec<u128>>) {
+        let Self { mut choices, mut pads, taken, .. } = self;
+        (move_out(&mut choices[taken..]), move_out(&mut pads[taken..]))
+    }
+
     pub(super) fn choices(&self) -> &[u8] {
         &self.choices[self.taken..]
     }
@@ -114,6 +124,8 @@ impl RandomOtsReceiver {
 
 impl RandomOtsSender {
     pub(super) fn new(first: u64, pads: Zeroizing<Vec<[u128; 2]>>) -> Self {
+        #[cfg(test)]
+        crate::spy::saw(crate::spy::Secret::TransferPad, pads.as_flattened(), 16);
         Self { first, pads, taken: 0 }
     }
 
@@ -153,6 +165,13 @@ impl RandomOtsSender {
         self.first += own as u64;
         self.taken = 0;
         Ok(())
+    }
+
+    /// Moves both pads of each transfer out; see [`RandomOtsReceiver::into_parts`].
+    #[cfg(feature = "raw-transfers")]
+    pub fn into_pads(self) -> Zeroizing<Vec<[u128; 2]>> {
+        let Self { mut pads, taken, .. } = self;
+        move_out(&mut pads[taken..])
     }
 
     pub(super) fn pads(&self) -> &[[u128; 2]] {

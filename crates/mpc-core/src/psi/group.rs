@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use curve25519_dalek::ristretto::CompressedRistretto;
+use curve25519_dalek::traits::IsIdentity;
 use curve25519_dalek::{RistrettoPoint, Scalar};
 use rand::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::messages::{FINGERPRINT_BYTES, Fingerprint};
+
+/// Elements that are raised and encoded together: they share one inversion, and one thread does them.
+pub(super) const BATCH: usize = 64;
 
 /// Hash functions keyed by the tag of one run. Public.
 pub(super) struct Hashing {
@@ -44,16 +49,52 @@ impl Hashing {
     }
 
     /// Short name of a doubly encrypted id.
-    pub(super) fn fingerprint(&self, point: &RistrettoPoint) -> Fingerprint {
-        let hash = self.fingerprint.clone().update(point.compress().as_bytes()).finalize();
+    pub(super) fn fingerprint(&self, doubled: &Element) -> Fingerprint {
+        let hash = self.fingerprint.clone().update(doubled.encoding()).finalize();
         *hash.as_bytes().first_chunk::<FINGERPRINT_BYTES>().expect("a hash has 32 bytes")
+    }
+}
+
+/// A group element beside its encoding, which is costly on its own and cheap in a batch or when the
+/// element was decoded anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Element {
+    point: RistrettoPoint,
+    encoding: CompressedRistretto,
+}
+
+impl Element {
+    /// Accepts the canonical encoding of an element that is not the identity.
+    pub(super) fn decode(bytes: &[u8; 32]) -> Option<Self> {
+        let encoding = CompressedRistretto(*bytes);
+        let point = encoding.decompress().filter(|point| !point.is_identity())?;
+        Some(Self { point, encoding })
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(point: RistrettoPoint) -> Self {
+        Self { point, encoding: point.compress() }
+    }
+
+    pub(super) fn point(&self) -> RistrettoPoint {
+        self.point
+    }
+
+    pub(super) fn encoding(&self) -> &[u8; 32] {
+        self.encoding.as_bytes()
     }
 }
 
 /// The secret exponent of one party in one run: uniform over the non-zero scalars, used for no other
 /// run (it is drawn in [`Opening::new`](super::Opening::new) and cannot be given or copied).
+///
+/// Kept as its half modulo the group order ℓ. A batch of points can be encoded with a single inversion
+/// if what is wanted are their doubles, and 2·(half·P) = exponent·P. As ℓ is odd, h ↦ 2h is a bijection
+/// of the non-zero scalars: the exponent of a uniform half is uniform.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub(super) struct Exponent(Scalar);
+pub(super) struct Exponent {
+    half: Scalar,
+}
 
 impl fmt::Debug for Exponent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,22 +105,33 @@ impl fmt::Debug for Exponent {
 impl Exponent {
     pub(super) fn random(rng: &mut impl CryptoRng) -> Self {
         loop {
-            let scalar = Scalar::random(rng);
-            if scalar != Scalar::ZERO {
-                return Self(scalar);
+            let half = Scalar::random(rng);
+            if half != Scalar::ZERO {
+                return Self { half };
             }
         }
     }
 
-    /// `point^exponent`, in constant time. The group has prime order and the exponent is not zero, so
-    /// the result is the identity only if `point` is.
-    pub(super) fn raise(&self, point: &RistrettoPoint) -> RistrettoPoint {
-        point * self.0
+    /// `point^exponent` of each point, in order and in time that depends on their number only. The group
+    /// has prime order and the exponent is not zero, so a result is the identity only if its point is.
+    pub(super) fn raise(
+        &self,
+        points: impl Iterator<Item = RistrettoPoint>,
+    ) -> impl Iterator<Item = Element> {
+        let halves: Vec<_> = points.map(|point| point * self.half).collect();
+        let encodings = RistrettoPoint::double_and_compress_batch(&halves);
+        let doubles = halves.into_iter().map(|half| half + half);
+        doubles.zip(encodings).map(|(point, encoding)| Element { point, encoding })
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_half(half: Scalar) -> Self {
+        Self { half }
     }
 
     /// The secret, for tests that play a party's view.
     #[cfg(test)]
     pub(super) fn secret(&self) -> Scalar {
-        self.0
+        self.half + self.half
     }
 }

@@ -1,10 +1,8 @@
 //! The three messages of the intersection.
 
-use curve25519_dalek::RistrettoPoint;
-use curve25519_dalek::ristretto::CompressedRistretto;
-use curve25519_dalek::traits::IsIdentity;
 use rayon::prelude::*;
 
+use super::group::Element;
 use crate::wire::{DecodeError, Message, Reader, Writer};
 
 /// Bytes of a group element on the wire.
@@ -46,7 +44,7 @@ impl Message for SetSize {
 /// A decoded point is canonical and not the identity, so it generates the whole prime-order group and
 /// raising it reveals nothing of the exponent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Blinded(pub(super) Vec<RistrettoPoint>);
+pub struct Blinded(pub(super) Vec<Element>);
 
 impl Blinded {
     /// Length of the encoding of `count` points.
@@ -64,20 +62,14 @@ impl Message for Blinded {
     type Params<'a> = usize;
 
     fn encode(&self, out: &mut Writer) {
-        let encoded: Vec<_> = self.0.par_iter().map(RistrettoPoint::compress).collect();
-        for point in &encoded {
-            out.bytes(point.as_bytes());
-        }
+        self.0.iter().for_each(|element| out.bytes(element.encoding()));
     }
 
     fn decode(body: &[u8], count: usize) -> Result<Self, DecodeError> {
         chunks::<POINT_BYTES>(body, "blinded ids", count)?
             .par_iter()
             .map(|bytes| {
-                CompressedRistretto(*bytes)
-                    .decompress()
-                    .filter(|point| !point.is_identity())
-                    .ok_or(DecodeError::OutOfRange { field: "blinded id" })
+                Element::decode(bytes).ok_or(DecodeError::OutOfRange { field: "blinded id" })
             })
             .collect::<Result<_, _>>()
             .map(Self)

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use curve25519_dalek::{RistrettoPoint, Scalar};
 use rand::{RngExt, SeedableRng};
@@ -14,6 +14,30 @@ const TAG: [u8; 32] = [7; 32];
 struct Sent {
     points: Vec<[u8; 32]>,
     fingerprints: Vec<Fingerprint>,
+    /// Bodies as they go over the link, taken from the front by the peer.
+    link: VecDeque<Vec<u8>>,
+    /// The most messages that were on the link.
+    most_on_link: usize,
+}
+
+impl Sent {
+    fn put(&mut self, body: Vec<u8>) {
+        if !body.is_empty() {
+            self.link.push_back(body);
+        }
+        self.most_on_link = self.most_on_link.max(self.link.len());
+    }
+
+    fn count(&self) -> usize {
+        self.points.len() + self.fingerprints.len()
+    }
+
+    fn take<M: for<'a> Message<Params<'a> = usize> + Default>(&mut self, expected: usize) -> M {
+        match expected {
+            0 => M::default(),
+            n => M::decode(&self.link.pop_front().unwrap(), n).unwrap(),
+        }
+    }
 }
 
 /// One party of a run, stepping through bytes.
@@ -23,54 +47,77 @@ struct Party {
     exponent: Scalar,
 }
 
-/// Runs both parties over encoded messages and records what they send.
-fn run(a: &[String], b: &[String], tag: [u8; 32], seeds: (u64, u64)) -> (Party, Party) {
+/// Opens both sides and exchanges sizes.
+fn open<'a>(
+    a: &'a [String],
+    b: &'a [String],
+    tag: [u8; 32],
+    seeds: (u64, u64),
+) -> [(Next<'a>, Scalar); 2] {
     let open =
         |ids, seed| Opening::new(ids, tag, MAX_IDS, &mut ChaCha20Rng::seed_from_u64(seed)).unwrap();
-    let (opening_a, opening_b) = (open(a, seeds.0), open(b, seeds.1));
-    let exponents = (opening_a.own.exponent.secret(), opening_b.own.exponent.secret());
+    let (a, b) = (open(a, seeds.0), open(b, seeds.1));
+    let exponents = [a.own.exponent.secret(), b.own.exponent.secret()];
     let size = |o: &Opening<'_>| SetSize::decode(&o.size().to_bytes(), ()).unwrap();
-    let (size_a, size_b) = (size(&opening_a), size(&opening_b));
-    let mut state_a = opening_a.receive_size(size_b).unwrap();
-    let mut state_b = opening_b.receive_size(size_a).unwrap();
-    let (mut sent_a, mut sent_b) = (Sent::default(), Sent::default());
+    let (size_a, size_b) = (size(&a), size(&b));
+    let states = [a.receive_size(size_b).unwrap(), b.receive_size(size_a).unwrap()];
+    let [a, b] = states.map(Next::Chunk);
+    [(a, exponents[0]), (b, exponents[1])]
+}
 
-    let pass_points = |sent: &mut Sent, chunk: &Blinded, expected| {
-        let bytes = chunk.to_bytes();
-        assert_eq!(bytes.len(), Blinded::bytes(expected));
-        sent.points.extend_from_slice(bytes.as_chunks().0);
-        Blinded::decode(&bytes, expected).unwrap()
-    };
-    let pass_answer = |sent: &mut Sent, chunk: &Doubled, expected| {
-        let bytes = chunk.to_bytes();
-        assert_eq!(bytes.len(), Doubled::bytes(expected));
-        sent.fingerprints.extend_from_slice(bytes.as_chunks().0);
-        Doubled::decode(&bytes, expected).unwrap()
-    };
+/// Messages of the peer that a party needs to end its round.
+fn needed(run: &Run<'_>) -> usize {
+    usize::from(run.peer_points() > 0) + usize::from(run.own_answers() > 0)
+}
+
+/// All rounds of a party that it can do without the peer doing anything more.
+fn advance<'a>(mut next: Next<'a>, own: &mut Sent, peer: &mut Sent) -> Next<'a> {
     loop {
-        let (chunk_a, wait_a) = state_a.blind();
-        let (chunk_b, wait_b) = state_b.blind();
-        let to_b = pass_points(&mut sent_a, &chunk_a, wait_b.expected());
-        let to_a = pass_points(&mut sent_b, &chunk_b, wait_a.expected());
-        let (answer_a, wait_a) = wait_a.receive(to_a).unwrap();
-        let (answer_b, wait_b) = wait_b.receive(to_b).unwrap();
-        let to_b = pass_answer(&mut sent_a, &answer_a, wait_b.expected());
-        let to_a = pass_answer(&mut sent_b, &answer_b, wait_a.expected());
-        match (wait_a.receive(to_a).unwrap(), wait_b.receive(to_b).unwrap()) {
-            (Next::Chunk(a), Next::Chunk(b)) => (state_a, state_b) = (a, b),
-            (Next::Match(a), Next::Match(b)) => {
-                let party = |result, sent, exponent| Party { result, sent, exponent };
-                return (
-                    party(a.intersect(), sent_a, exponents.0),
-                    party(b.intersect(), sent_b, exponents.1),
-                );
-            }
-            _ => panic!("the two sides disagree about the end"),
-        }
+        next = match next {
+            Next::Chunk(state) if needed(&state.0) <= peer.link.len() => round(state, own, peer),
+            waiting_or_done => return waiting_or_done,
+        };
     }
 }
 
-fn ids(range: std::ops::Range<usize>) -> Vec<String> {
+/// One round of one party.
+fn round<'a>(blinding: Blinding<'a>, own: &mut Sent, peer: &mut Sent) -> Next<'a> {
+    let (blinded, state) = blinding.blind();
+    let body = blinded.to_bytes();
+    own.points.extend_from_slice(body.as_chunks().0);
+    own.put(body);
+    let points = peer.take(state.expected());
+    let (doubled, state) = state.receive(points).unwrap();
+    let body = doubled.to_bytes();
+    own.fingerprints.extend_from_slice(body.as_chunks().0);
+    own.put(body);
+    let answer = peer.take(state.expected());
+    state.receive(answer).unwrap()
+}
+
+/// Runs both parties over encoded messages and records what they send. Each goes as far as it can before
+/// the other goes on, so that a party never waits less, or more messages are on the link.
+fn run(a: &[String], b: &[String], tag: [u8; 32], seeds: (u64, u64)) -> (Party, Party) {
+    let [(mut a, exponent_a), (mut b, exponent_b)] = open(a, b, tag, seeds);
+    let (mut sent_a, mut sent_b) = (Sent::default(), Sent::default());
+    loop {
+        let before = (sent_a.count(), sent_b.count());
+        a = advance(a, &mut sent_a, &mut sent_b);
+        b = advance(b, &mut sent_b, &mut sent_a);
+        (a, b) = match (a, b) {
+            (Next::Match(a), Next::Match(b)) => {
+                assert!(sent_a.link.is_empty() && sent_b.link.is_empty(), "unread messages");
+                let party = |result, sent, exponent| Party { result, sent, exponent };
+                let at_a = party(a.intersect(), sent_a, exponent_a);
+                return (at_a, party(b.intersect(), sent_b, exponent_b));
+            }
+            unfinished => unfinished,
+        };
+        assert_ne!(before, (sent_a.count(), sent_b.count()), "both wait");
+    }
+}
+
+fn ids(range: Range<usize>) -> Vec<String> {
     range.map(|i| format!("id-{i}")).collect()
 }
 
@@ -110,10 +157,17 @@ fn both_sides_get_exactly_the_common_ids_in_one_order() {
         (1, CHUNK, 0),
         (CHUNK, 0, 0),
         (100, CHUNK - 99, 2 * CHUNK),
+        // Longer than the window, and on one side only.
+        (2, (3 * AHEAD + 1) * CHUNK - 1, 0),
     ];
     for (seed, (common, only_a, only_b)) in (0..).zip(cases) {
         let [a, b] = random_sets(common, only_a, only_b, seed);
         let (at_a, at_b) = run(&a, &b, TAG, (seed + 100, seed + 200));
+        // 2·AHEAD rounds: of A its chunks and the one answer, of B answers only.
+        if only_a > 3 * AHEAD * CHUNK {
+            assert_eq!(at_a.sent.most_on_link, 2 * AHEAD + 1);
+            assert_eq!(at_b.sent.most_on_link, 2 * AHEAD);
+        }
         let (at_a, at_b) = (at_a.result.unwrap(), at_b.result.unwrap());
 
         let in_b: HashSet<&String> = b.iter().collect();
@@ -178,7 +232,7 @@ fn every_value_depends_on_the_tag() {
         assert_eq!(first.intersection(&second).count(), 0, "a value does not depend on the tag");
     }
     // Fingerprints on their own: the same point under two tags.
-    let point = RistrettoPoint::mul_base(&Scalar::from(5u64));
+    let point = element(5);
     assert_ne!(Hashing::new(TAG).fingerprint(&point), Hashing::new(other).fingerprint(&point));
 }
 
@@ -199,7 +253,8 @@ fn a_view_tests_no_id_that_the_viewer_does_not_hold() {
         for (id, exponent) in dictionary.iter().flat_map(|id| exponents.map(|e| (id, e))) {
             let point = hashing.to_group(id) * exponent;
             assert!(!seen.contains(point.compress().as_bytes().as_slice()), "{id} as a point");
-            assert!(!seen.contains(hashing.fingerprint(&point).as_slice()), "{id} in an answer");
+            let answer = hashing.fingerprint(&Element::of(point));
+            assert!(!seen.contains(answer.as_slice()), "{id} in an answer");
         }
         // The one test that works: an own id, through the answers. It must find the common ids only.
         let answers: HashSet<Fingerprint> = other.sent.fingerprints.iter().copied().collect();
@@ -262,7 +317,7 @@ fn answers_keep_the_order_received() {
         for (point, fingerprint) in asker.sent.points.iter().zip(&answerer.sent.fingerprints) {
             let point = curve25519_dalek::ristretto::CompressedRistretto(*point);
             let doubled = point.decompress().unwrap() * answerer.exponent;
-            assert_eq!(hashing.fingerprint(&doubled), *fingerprint);
+            assert_eq!(hashing.fingerprint(&Element::of(doubled)), *fingerprint);
         }
     }
 }
@@ -345,20 +400,46 @@ fn malformed_messages_are_refused() {
     assert!(SetSize::decode(&[0; 5], ()).is_err());
 }
 
+fn element(k: u64) -> Element {
+    Element::of(RistrettoPoint::mul_base(&Scalar::from(k)))
+}
+
+/// The state after so many rounds in which nothing is due.
+fn idle(mut next: Next<'_>, rounds: usize) -> Blinding<'_> {
+    for _ in 0..rounds {
+        let Next::Chunk(state) = next else { panic!("nothing was received") };
+        let (_, state) = state.blind().1.receive(Blinded::default()).unwrap();
+        next = state.receive(Doubled::default()).unwrap();
+    }
+    match next {
+        Next::Chunk(state) => state,
+        Next::Match(_) => panic!("nothing was received"),
+    }
+}
+
 #[test]
 fn counts_and_repeats_are_checked_by_the_states() {
     let own = ids(0..2);
     let start = || {
         let opening = Opening::new(&own, TAG, 10, &mut ChaCha20Rng::seed_from_u64(3)).unwrap();
-        opening.receive_size(SetSize(2)).unwrap().blind().1
+        let state = Next::Chunk(opening.receive_size(SetSize(2)).unwrap());
+        idle(state, AHEAD).blind().1
     };
-    let point = |k: u64| RistrettoPoint::mul_base(&Scalar::from(k));
-    let error = start().receive(Blinded(vec![point(1)])).unwrap_err();
-    assert_eq!(error.code(), "psi.malformed");
+    for wrong in [vec![], vec![element(1)], vec![element(1); 3]] {
+        assert_eq!(start().receive(Blinded(wrong)).unwrap_err().code(), "psi.malformed");
+    }
+    let answered = |points: [u64; 2]| {
+        let (_, wait) = start().receive(Blinded(points.map(element).to_vec())).unwrap();
+        let next = wait.receive(Doubled::default()).unwrap();
+        idle(next, AHEAD - 1).blind().1.receive(Blinded::default()).unwrap().1
+    };
+    for wrong in [vec![], vec![[1; 16]], vec![[1; 16]; 3]] {
+        assert_eq!(answered([1, 2]).receive(Doubled(wrong)).unwrap_err().code(), "psi.malformed");
+    }
 
     let finish = |points: [u64; 2], answers: [u8; 2]| {
-        let (_, wait) = start().receive(Blinded(points.map(point).to_vec())).unwrap();
-        match wait.receive(Doubled(answers.map(|a| [a; 16]).to_vec())).unwrap() {
+        let answers = Doubled(answers.map(|a| [a; 16]).to_vec());
+        match answered(points).receive(answers).unwrap() {
             Next::Match(matching) => matching.intersect().unwrap_err().code(),
             Next::Chunk(_) => panic!("all ids were exchanged"),
         }
@@ -366,6 +447,69 @@ fn counts_and_repeats_are_checked_by_the_states() {
     assert_eq!(finish([1, 1], [1, 2]), "psi.repeated_point");
     assert_eq!(finish([1, 2], [1, 1]), "psi.repeated_point");
     assert_eq!(finish([1, 2], [1, 2]), "psi.empty_intersection");
+}
+
+/// Catches a party that waits for an answer, or for the peer's chunk, before it goes on.
+#[test]
+fn a_party_is_ahead_of_the_other_by_the_window() {
+    let own = ids(0..1);
+    let [(a, _), _] = open(&own, &own, TAG, (1, 2));
+    let (mut sent, mut none) = (Sent::default(), Sent::default());
+    let Next::Chunk(state) = advance(a, &mut sent, &mut none) else { panic!("ended alone") };
+    assert_eq!((state.0.round, state.0.peer_points(), sent.link.len()), (AHEAD, 1, 1));
+}
+
+/// Catches ids that are left out or sent twice at the end of a chunk, and an order of messages that the
+/// other side does not expect.
+#[test]
+fn chunks_cut_every_set_once() {
+    for ids in [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 7 * CHUNK, 7 * CHUNK + 5, MAX_IDS] {
+        let count = ids.div_ceil(CHUNK);
+        let rounds = (0..count + 3).filter(|r| count < 100 || *r < 3 || *r + 3 > count);
+        for round in rounds {
+            let found = chunk(round, 0, ids);
+            assert_eq!(found, (round * CHUNK).min(ids)..(round * CHUNK + CHUNK).min(ids));
+            assert_eq!(found.is_empty(), round >= count, "{ids} ids, round {round}");
+            for behind in [AHEAD, 2 * AHEAD] {
+                assert_eq!(chunk(round + behind, behind, ids), found, "{ids} ids, round {round}");
+                assert!(chunk(behind - 1, behind, ids).is_empty());
+            }
+        }
+    }
+}
+
+/// Catches memory that follows what the peer announces and not what it sends.
+#[test]
+fn an_announced_size_takes_no_memory() {
+    let own = ids(0..1);
+    let opening = Opening::new(&own, TAG, MAX_IDS, &mut ChaCha20Rng::seed_from_u64(6)).unwrap();
+    let state = opening.receive_size(SetSize(MAX_IDS as u32)).unwrap();
+    assert_eq!(idle(Next::Chunk(state), AHEAD).0.peer_doubled.capacity(), 0);
+}
+
+/// The batch computes doubles of halves: they must be the powers and their encodings, whatever the size
+/// of the batch.
+#[test]
+fn a_batch_is_raised_like_each_of_its_points() {
+    let (hashing, rng) = (Hashing::new(TAG), &mut ChaCha20Rng::seed_from_u64(7));
+    for count in [0, 1, 2, BATCH, BATCH + 1] {
+        let exponent = Exponent::random(rng);
+        let points: Vec<_> = (0..count).map(|i| hashing.to_group(&i.to_string())).collect();
+        let raised: Vec<_> = exponent.raise(points.iter().copied()).collect();
+        let expected: Vec<_> = points.iter().map(|p| Element::of(p * exponent.secret())).collect();
+        assert_eq!(raised, expected, "{count} points");
+    }
+}
+
+/// The exponent is twice its half modulo the group order: that of 1/2 is 1, and that of −1/2 is −1.
+#[test]
+fn the_exponent_is_twice_its_half() {
+    let half = Scalar::from(2u64).invert();
+    let point = element(11).point();
+    for (half, expected) in [(half, point), (-half, -point), (Scalar::ONE, point + point)] {
+        let raised = Exponent::of_half(half).raise(std::iter::once(point)).next();
+        assert_eq!(raised, Some(Element::of(expected)));
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(crate) fn intersect(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Intersection, SessionError> {
     let step = split.psi_step();
+    channel.computing(step);
     let psi = |cause: PsiError| SessionError::Psi { split, cause };
     let opening = Opening::new(&table.ids, binding.tag(step.name()), MAX_ROWS, rng).map_err(psi)?;
     channel.send_message(step, &opening.size())?;

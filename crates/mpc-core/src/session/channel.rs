@@ -45,6 +45,11 @@ impl<'a> Channel<'a> {
         self.link.send(step, body).map_err(|cause| SessionError::Link { step, cause })
     }
 
+    /// From here to the next message, this side computes for `step`.
+    pub(crate) fn computing(&mut self, step: Step) {
+        self.link.computing(step);
+    }
+
     pub(crate) fn send_message(
         &mut self,
         step: Step,

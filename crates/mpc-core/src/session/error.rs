@@ -4,8 +4,14 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::link::{LinkError, Reason};
-use crate::{features::FeatureError, plan::AdmissionError, psi::PsiError, step::Step};
+use super::{
+    link::{LinkError, Reason},
+    vault::VaultError,
+};
+use crate::{
+    features::FeatureError, plan::AdmissionError, psi::PsiError, step::Step,
+    train::target::WeightError,
+};
 
 /// The two roles of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +23,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// Index in arrays with one entry a role, A's first.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Role::FeatureHolder => 0,
+            Role::LabelHolder => 1,
+        }
+    }
+
     /// The other role.
     pub const fn peer(self) -> Self {
         match self {
@@ -106,6 +120,15 @@ pub enum SessionError {
         /// Which intersection.
         split: Split,
     },
+    /// Only one class among the rows that are set aside, so they cannot tell when to stop.
+    #[error("all common rows set aside for validation have the same label")]
+    ValidationSingleClass,
+    /// B's weights cannot be used.
+    #[error("B's training table: {0}")]
+    Weights(#[from] WeightError),
+    /// B is to weight its rows by a column that its table does not have.
+    #[error("B's training table has no weights")]
+    NoWeights,
     /// B's table has no label.
     #[error("B's {split} table has no label")]
     NoLabel {
@@ -123,6 +146,36 @@ pub enum SessionError {
         /// Where it showed.
         step: Step,
     },
+    /// A checkpoint cannot be written or read, or is corrupt and there is no earlier one. The vault's
+    /// words, which name places on this machine, are the [source](std::error::Error::source) and not in
+    /// the message, which the peer sees too.
+    #[error("{side}'s checkpoint {}", checkpoint_fault(.cause))]
+    Checkpoint {
+        /// Whose node.
+        side: Role,
+        /// What its vault says.
+        #[source]
+        cause: VaultError,
+    },
+    /// A table is not the one with which the job was set up.
+    #[error("{side}'s {split} table is not the one that the job started with")]
+    TableChanged {
+        /// Whose table.
+        side: Role,
+        /// Which table.
+        split: Split,
+    },
+    /// Something else that a job is bound to is not what it was when the job was set up.
+    #[error("the {what} changed since the job started, seen at {side}")]
+    InputsChanged {
+        /// Who saw it.
+        side: Role,
+        /// What changed.
+        what: &'static str,
+    },
+    /// Training would have to go back, but scores of its model are open already (design, rule 8).
+    #[error("the checkpoints do not reach the model of which scores have been opened")]
+    Opened,
     /// An invariant of this program broke.
     #[error("internal error in step {step}: {what}")]
     Bug {
@@ -131,6 +184,16 @@ pub enum SessionError {
         /// Which invariant.
         what: String,
     },
+}
+
+/// A checkpoint's fault without the places that the vault names.
+fn checkpoint_fault(cause: &VaultError) -> String {
+    match cause {
+        VaultError::Io { action, .. } => format!("cannot be {action}"),
+        VaultError::Corrupt { file } => {
+            format!("is corrupt ({file:?}), and there is no earlier one that can be used")
+        }
+    }
 }
 
 impl SessionError {
@@ -150,17 +213,34 @@ impl SessionError {
             SessionError::Features { cause, .. } => match cause {
                 FeatureError::SchemaMismatch { .. } => "data.schema_mismatch",
                 FeatureError::LayoutMismatch(_) => "data.layout_mismatch",
+                FeatureError::MissingRefused { .. } => "data.missing_value",
+                FeatureError::TooManyLevels { .. } => "data.too_many_levels",
+                FeatureError::TooManyColumns(_) => "data.too_many_columns",
                 FeatureError::TooLarge { .. } => "data.value_too_large",
+                FeatureError::TooManyToWhiten { .. } => "data.too_many_to_whiten",
             },
-            SessionError::SingleClass { .. } => "train.single_class",
+            SessionError::SingleClass { .. } | SessionError::ValidationSingleClass => {
+                "train.single_class"
+            }
+            SessionError::Weights(cause) => cause.code(),
+            SessionError::NoWeights => "data.missing_weight_column",
             SessionError::NoLabel { .. } => "data.missing_label_column",
             SessionError::Admission(cause) => match cause {
                 AdmissionError::TooFewRows { .. } => "bounds.too_few_rows",
                 AdmissionError::TooFewTestRows { .. } => "bounds.too_few_test_rows",
+                AdmissionError::TooFewValidationRows { .. } => "bounds.too_few_validation_rows",
+                AdmissionError::TooFewSteps { .. } => "bounds.too_few_steps",
                 AdmissionError::NoColumns => "data.no_columns",
                 AdmissionError::DoesNotFit { .. } => "bounds.does_not_fit",
             },
             SessionError::Disagreement { .. } => "peer.disagreement",
+            SessionError::Checkpoint { cause, .. } => match cause {
+                VaultError::Io { .. } => "io.checkpoint",
+                VaultError::Corrupt { .. } => "checkpoint.corrupt",
+            },
+            SessionError::TableChanged { .. } => "data.changed",
+            SessionError::InputsChanged { .. } => "checkpoint.inputs_changed",
+            SessionError::Opened => "checkpoint.opened",
             SessionError::Bug { .. } => "bug.internal",
         }
     }
@@ -174,17 +254,21 @@ impl SessionError {
                 _ => own.peer().to_string(),
             },
             SessionError::BadMessage { peer, .. } => peer.to_string(),
-            SessionError::Features { side, .. } => side.to_string(),
+            SessionError::Features { side, .. }
+            | SessionError::Checkpoint { side, .. }
+            | SessionError::TableChanged { side, .. } => side.to_string(),
             SessionError::Psi { cause, .. } => match cause {
                 PsiError::NoIds | PsiError::Ids(_) | PsiError::TooManyIds { .. } => own.to_string(),
                 PsiError::EmptyIntersection => "both".into(),
                 _ => own.peer().to_string(),
             },
-            SessionError::SingleClass { .. } | SessionError::NoLabel { .. } => {
-                Role::LabelHolder.to_string()
-            }
-            SessionError::Disagreement { .. } => "both".into(),
-            SessionError::Admission(_) => "client".into(),
+            SessionError::SingleClass { .. }
+            | SessionError::ValidationSingleClass
+            | SessionError::Weights(_)
+            | SessionError::NoWeights
+            | SessionError::NoLabel { .. } => Role::LabelHolder.to_string(),
+            SessionError::Disagreement { .. } | SessionError::InputsChanged { .. } => "both".into(),
+            SessionError::Admission(_) | SessionError::Opened => "client".into(),
             SessionError::Bug { .. } => own.to_string(),
         }
     }
@@ -198,8 +282,15 @@ impl SessionError {
             | SessionError::Bug { step, .. } => Some(*step),
             SessionError::Psi { split, .. } => Some(split.psi_step()),
             SessionError::Admission(_) => Some(Step::Bounds),
+            SessionError::TableChanged { .. }
+            | SessionError::InputsChanged { .. }
+            | SessionError::Opened => Some(Step::Resume),
             SessionError::Features { .. }
+            | SessionError::Checkpoint { .. }
             | SessionError::SingleClass { .. }
+            | SessionError::ValidationSingleClass
+            | SessionError::Weights(_)
+            | SessionError::NoWeights
             | SessionError::NoLabel { .. } => None,
         }
     }
@@ -227,11 +318,39 @@ impl SessionError {
                 FeatureError::TooLarge { .. } => {
                     "scale the column before it is given to the node".into()
                 }
-                _ => "give training and test files the same columns in the same order and format"
+                FeatureError::TooManyToWhiten { .. } => "drop whiten, or columns".into(),
+                FeatureError::MissingRefused { .. } => {
+                    "fill the column or set another `missing`; `caesar-node schema` numbers the columns"
+                        .into()
+                }
+                FeatureError::TooManyLevels { .. } => {
+                    "set `encode = { hash = N }`, `type = \"ignore\"` or a higher `max_levels` for it; \
+                     `caesar-node schema` numbers the columns"
+                        .into()
+                }
+                FeatureError::TooManyColumns(_) => {
+                    "set a lower `max_levels` or `hash`, or leave out columns".into()
+                }
+                FeatureError::SchemaMismatch { .. } | FeatureError::LayoutMismatch(_) => "give training and test files the same columns in the same order and format"
                     .into(),
             },
             SessionError::SingleClass { .. } => {
                 "use data with both labels among the common rows".into()
+            }
+            SessionError::ValidationSingleClass => {
+                "raise validation, or use data with both labels among the common rows".into()
+            }
+            SessionError::Weights(cause) => match cause {
+                WeightError::AllZero => "give some common rows a weight above 0".into(),
+                WeightError::TooUneven => {
+                    "cap the largest weights, or choose a smaller class_weight".into()
+                }
+                WeightError::TooFewRows => {
+                    "let more common rows count, or make their weights more alike".into()
+                }
+            },
+            SessionError::NoWeights => {
+                "set sample_weight_column for B's training data set, or drop sample_weights".into()
             }
             SessionError::NoLabel { .. } => "set label_column for B's data sets".into(),
             SessionError::Admission(cause) => match cause {
@@ -239,11 +358,34 @@ impl SessionError {
                     "use more rows, or a smaller batch_size (at least 64)".into()
                 }
                 AdmissionError::TooFewTestRows { .. } => "use more test rows".into(),
+                AdmissionError::TooFewValidationRows { .. } => {
+                    "raise validation, or use more rows".into()
+                }
+                AdmissionError::TooFewSteps { .. } => {
+                    "raise max_steps, leave it out, or choose a larger batch_size".into()
+                }
                 AdmissionError::NoColumns => {
                     "give at least one side a column that is not constant".into()
                 }
                 AdmissionError::DoesNotFit { setting, .. } => (*setting).into(),
             },
+            SessionError::Checkpoint { cause, .. } => match cause {
+                VaultError::Io { .. } => {
+                    "check the disk space, the permissions and the key of the node's store: nothing is \
+                     lost, and the job goes on from its last checkpoint"
+                        .into()
+                }
+                VaultError::Corrupt { .. } => {
+                    "check the node's disk and the key of its store, then submit a new job".into()
+                }
+            },
+            SessionError::TableChanged { .. } => {
+                "restore the file that the job started with, or submit a new job".into()
+            }
+            SessionError::InputsChanged { .. } => {
+                "restore what the job started with on both nodes, or submit a new job".into()
+            }
+            SessionError::Opened => "submit a new job".into(),
             SessionError::Bug { .. } => "report this with the node's log".into(),
         }
     }

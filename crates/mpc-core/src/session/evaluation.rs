@@ -1,16 +1,21 @@
-//! Opens the test scores to B, and to B only (design §2.4).
+//! Opens scores to B, and to B only (design §2.4): of validation rows after an epoch, of test rows at the
+//! end.
 
-use paillier::EncryptedVector;
+use std::collections::VecDeque;
+
 use rand::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::{
     channel::Channel,
+    checkpoint::Model,
     error::{Role, SessionError},
     setup::Ready,
-    training::{CHUNK_ROWS, ForwardOpened, exchange_scores},
-    work::Work,
+    training::{CHUNK_ROWS, exchange_scores},
+    vault::RecordFile,
 };
 use crate::{
+    features::Rows,
     plan::Plan,
     ring::Ring,
     shares::Shares,
@@ -22,90 +27,155 @@ use crate::{
 /// A's noise on an opened score is uniform on ±2^−10, in units of the score.
 pub const NOISE: f64 = 1.0 / 1024.0;
 
-/// A's noised shares of the test scores, opened to B.
+/// Shares of the scores of one chunk of test rows: A's noised ones, opened to B, and B's own as it
+/// keeps them on disk.
 pub(super) struct OpenedShares {
     ring: Ring,
-    values: Vec<u128>,
+    values: Zeroizing<Vec<u128>>,
 }
 
 impl Message for OpenedShares {
     type Params<'a> = (Ring, usize);
 
     fn encode(&self, out: &mut Writer) {
-        for &v in &self.values {
-            out.uint(v, self.ring.bytes());
-        }
+        out.elements(self.ring, &self.values);
     }
 
     fn decode(body: &[u8], (ring, rows): (Ring, usize)) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
-        let values = (0..rows)
-            .map(|_| {
-                let v = r.uint(ring.bytes(), "opened share")?;
-                if ring.reduce(v) == v {
-                    Ok(v)
-                } else {
-                    Err(DecodeError::OutOfRange { field: "opened share" })
-                }
-            })
-            .collect::<Result<_, _>>()?;
+        let mut values = Zeroizing::new(Vec::new());
+        r.elements(ring, rows, "opened share", &mut values)?;
         r.finish()?;
         Ok(Self { ring, values })
     }
 }
 
-/// Runs over all test rows. B gets the scores, A an empty list.
-pub(crate) fn score_test_rows(
+/// B → A: B's record of this number, with its shares of a chunk, is on disk, so A may open its own. 4 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReadyToOpen(pub(super) u32);
+
+impl Message for ReadyToOpen {
+    type Params<'a> = ();
+
+    fn encode(&self, out: &mut Writer) {
+        out.u32(self.0);
+    }
+
+    fn decode(body: &[u8], (): ()) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(body);
+        let chunk = r.u32("chunk")?;
+        r.finish()?;
+        Ok(Self(chunk))
+    }
+}
+
+/// Rows whose scores are opened together.
+pub(crate) struct Opening<'a> {
+    /// The step of its messages.
+    pub(crate) step: Step,
+    /// The rows, all of them.
+    pub(crate) rows: &'a Rows,
+    /// Records of openings that come before its own.
+    pub(crate) first_record: u32,
+}
+
+/// Opens the scores of rows at the model as it is. B gets the scores, A an empty list.
+///
+/// A chunk is opened at most once in the life of a job, whatever happens to the two nodes: B's shares
+/// are on disk before A draws its noise, A's noised shares before they are sent, and an attempt that
+/// finds them there, in `stored`, sends the same bytes again.
+pub(crate) fn open_scores(
     channel: &mut Channel<'_>,
     ready: &Ready,
-    weights: &EncryptedVector,
-    work: &mut Work<'_>,
+    model: &mut Model<'_>,
+    opening: &Opening<'_>,
+    stored: &mut VecDeque<Zeroizing<Vec<u8>>>,
+    mut progress: impl FnMut(usize),
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<f64>, SessionError> {
-    let Ready { plan, prepared, columns, .. } = ready;
-    let step = Step::Evaluate;
-    let steps = plan.steps();
-    let rows: Vec<u32> = (0..plan.rows[1] as u32).collect();
+    let Opening { step, rows, first_record } = *opening;
+    let plan = &ready.plan;
+    let unit = plan.score_unit(model.step());
+    let numbers: Vec<u32> = (0..rows.len() as u32).collect();
+    // What was opened must never outlive the model that it was opened from.
+    model.sync()?;
     let mut scores = Vec::new();
-    for (k, chunk) in rows.chunks(CHUNK_ROWS).enumerate() {
-        work.evaluate(step, k * CHUNK_ROWS, rows.len());
-        let matrix = columns.select(&prepared.test, chunk, Intercept::forward(plan, steps));
-        let ForwardOpened(shares) = exchange_scores(channel, ready, &matrix, weights, step, rng)?;
+    for (chunk, record) in numbers.chunks(CHUNK_ROWS).zip(first_record..) {
+        progress((record - first_record) as usize * CHUNK_ROWS);
+        let shape = (plan.ring, chunk.len());
+        let own = match stored.pop_front() {
+            Some(record) => OpenedShares::decode(&record, shape)
+                .map_err(|_| model.store.corrupt(RecordFile::Openings))?,
+            None => open_chunk(channel, ready, model, opening, record, chunk, rng)?,
+        };
         match channel.role() {
-            Role::FeatureHolder => channel.send_message(step, &noised(plan, &shares, rng))?,
+            Role::FeatureHolder => channel.send_message(step, &own)?,
             Role::LabelHolder => {
                 let max = plan.ring.bytes() * chunk.len();
-                let peer =
-                    channel.receive_message::<OpenedShares>(step, max, (plan.ring, chunk.len()))?;
-                let unit = plan.score_unit(steps);
+                let peer = channel.receive_message::<OpenedShares>(step, max, shape)?;
                 scores.extend(
-                    shares
-                        .expose()
+                    own.values
                         .iter()
-                        .zip(&peer.values)
+                        .zip(peer.values.iter())
                         .map(|(&b, &a)| plan.ring.to_signed(plan.ring.add(a, b)) as f64 * unit),
                 );
             }
         }
     }
-    work.evaluate(step, rows.len(), rows.len());
+    progress(rows.len());
     Ok(scores)
 }
 
+/// Computes both sides' shares of a chunk that was not opened before. What is returned is on disk: at A
+/// the noised shares that it may send, at B its own.
+fn open_chunk(
+    channel: &mut Channel<'_>,
+    ready: &Ready,
+    model: &mut Model<'_>,
+    opening: &Opening<'_>,
+    number: u32,
+    chunk: &[u32],
+    rng: &mut impl CryptoRng,
+) -> Result<OpenedShares, SessionError> {
+    let Ready { plan, columns, .. } = ready;
+    let (step, steps) = (opening.step, model.step());
+    let matrix = columns.select(opening.rows, chunk, Intercept::forward(plan, steps));
+    let layout = (plan.test_layout, plan.ring);
+    let shares = exchange_scores(channel, ready, &matrix, model.weights(), layout, step, rng)?;
+    match channel.role() {
+        Role::FeatureHolder => {
+            let confirmed = channel.receive_message::<ReadyToOpen>(step, 4, ())?;
+            if confirmed != ReadyToOpen(number) {
+                return Err(channel.bad(step, "another chunk of rows is due"));
+            }
+            let opened = noised(plan, steps, &shares, rng);
+            model.store.open(&opened.to_bytes())?;
+            Ok(opened)
+        }
+        Role::LabelHolder => {
+            let values = Zeroizing::new(shares.expose().to_vec());
+            let own = OpenedShares { ring: plan.ring, values };
+            model.store.open(&Zeroizing::new(own.to_bytes()))?;
+            channel.send_message(step, &ReadyToOpen(number))?;
+            Ok(own)
+        }
+    }
+}
+
 /// Adds an integer uniform on −m ..= m to each share, m = ⌊2^−10 / unit of the score⌋, at least 1.
-fn noised(plan: &Plan, shares: &Shares, rng: &mut impl CryptoRng) -> OpenedShares {
-    let bound = noise_bound(plan);
+fn noised(plan: &Plan, steps: u32, shares: &Shares, rng: &mut impl CryptoRng) -> OpenedShares {
+    let bound = noise_bound(plan, steps);
     let ring = plan.ring;
     let values = shares
         .expose()
         .iter()
         .map(|&v| ring.add(v, ring.from_signed(uniform(bound, rng))))
         .collect();
-    OpenedShares { ring, values }
+    OpenedShares { ring, values: Zeroizing::new(values) }
 }
 
-fn noise_bound(plan: &Plan) -> i128 {
-    ((NOISE / plan.score_unit(plan.steps())) as i128).max(1)
+fn noise_bound(plan: &Plan, steps: u32) -> i128 {
+    ((NOISE / plan.score_unit(steps)) as i128).max(1)
 }
 
 /// Uniform on −bound ..= bound: rejection from the next power of two, so there is no modulo bias.
@@ -150,7 +220,7 @@ mod tests {
             epochs: Some(2),
             batch_size: Some(64),
             learning_rate: Some(0.4),
-            l2: None,
+            ..Parameters::default()
         };
         let bounds = PublicBounds {
             columns: 5,
@@ -160,7 +230,7 @@ mod tests {
             row_bits: 3,
             energy_bits: 3,
         };
-        Plan::new(&asked, [400, 400], bounds, bounds).expect("a small job fits")
+        Plan::new(&asked, [400, 0, 400], bounds, bounds).expect("a small job fits")
     }
 
     /// χ² of counts against how many of −bound ..= bound fall into each of 16 classes. Exceeds 65 by
@@ -182,16 +252,17 @@ mod tests {
         for dense in [false, true] {
             let plan = plan(dense);
             let ring = plan.ring;
-            let bound = noise_bound(&plan);
-            let unit = plan.score_unit(plan.steps());
+            let steps = plan.steps();
+            let bound = noise_bound(&plan, steps);
+            let unit = plan.score_unit(steps);
             assert!(bound as f64 * unit <= NOISE && (bound + 1) as f64 * unit > NOISE);
             assert!(bound > 100, "{bound}");
             let shares: Vec<u128> = (0..16_000).map(|_| ring.reduce(rng.random())).collect();
-            let opened = noised(&plan, &Shares::new(ring, shares.clone()), &mut rng);
+            let opened = noised(&plan, steps, &Shares::new(ring, shares.clone()), &mut rng);
             // Classes by size, and by the four lowest bits.
             let (mut high, mut low) = ([0; 16], [0; 16]);
             let width = 2 * bound + 1;
-            for (&before, &after) in shares.iter().zip(&opened.values) {
+            for (&before, &after) in shares.iter().zip(opened.values.iter()) {
                 let noise = ring.to_signed(ring.sub(after, before));
                 assert!((-bound..=bound).contains(&noise), "{noise}, seed {seed}");
                 high[((noise + bound) * 16 / width) as usize] += 1;

@@ -5,6 +5,7 @@
 
 use thiserror::Error;
 
+use super::vault::RecordFile;
 use crate::step::Step;
 
 /// An ordered, reliable, authenticated link to the peer, one message at a time.
@@ -14,6 +15,12 @@ pub trait Link: Send {
     /// Waits for the peer's next message, which must belong to `step` and have at most `max_len`
     /// bytes. Implementations enforce a deadline.
     fn receive(&mut self, step: Step, max_len: usize) -> Result<Vec<u8>, LinkError>;
+    /// From here to the next call, this side computes for `step`: for a link that measures where the
+    /// time goes. What is not announced, here or to the [`Observer`], belongs to the message that
+    /// was received last, or prepares the next one. Ignored unless implemented.
+    fn computing(&mut self, step: Step) {
+        let _ = step;
+    }
 }
 
 /// A failure's stable code and its explanation, as it is shown at both sides and to the client.
@@ -117,10 +124,45 @@ pub struct Progress {
     pub work_done: f64,
 }
 
+/// What an operator should know of how an attempt started. Public quantities only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The job goes on from a checkpoint.
+    Resumed {
+        /// Mini-batches that are done.
+        step: u32,
+        /// Mini-batches of the job.
+        steps: u32,
+        /// Mini-batches that this side had done and has to do again.
+        rolled_back: u32,
+        /// Chunks of test rows whose scores are open; they stay as they are.
+        opened: u32,
+    },
+    /// This side had a checkpoint and dropped it, because the peer has none of the job.
+    StartedOver,
+    /// A file of the checkpoint is corrupt. What is good before its fault, and the checkpoint before
+    /// it, are used.
+    Corrupt {
+        /// Which file.
+        file: RecordFile,
+    },
+}
+
 /// Told of every step; must return quickly.
 pub trait Observer: Send {
     /// Called at the start of each step and after each mini-batch.
     fn progress(&mut self, progress: Progress);
+
+    /// Asked after an epoch, at B, of a job that may stop early: whether the time for training is over.
+    fn time_is_up(&mut self) -> bool {
+        false
+    }
+
+    /// Called while an attempt starts, at most once for each file and once for where it starts. Ignored
+    /// unless implemented.
+    fn notice(&mut self, notice: Notice) {
+        let _ = notice;
+    }
 }
 
 /// Ignores all progress.

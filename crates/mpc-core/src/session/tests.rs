@@ -6,16 +6,19 @@ use std::{
     time::Duration,
 };
 
-use paillier::EncryptedVector;
+use paillier::{EncryptedVector, SecretKey};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroizing;
 
 use super::{
     channel::Channel,
+    checkpoint::{ChainHash, Model, Position},
+    correlate::{FeatureRole, LabelRole},
     memory::{Interceptor, MemoryLink},
-    report::labels_of,
+    report::Labels,
     setup::{self, Aligned, Ready},
-    training::{self, FeatureRole, LabelRole},
+    training,
     work::Work,
     *,
 };
@@ -28,14 +31,23 @@ use crate::{
     plan::Plan,
     train::{
         batch::{Columns, Intercept},
+        keys::Keys,
         order::epoch_batches,
         series::sigmoid,
+        target::Target,
     },
 };
 use paillier::ModulusBits;
 
 mod agreement;
+mod alignment;
+mod announced;
+mod at_rest;
+mod checkpoint;
+mod crash;
+mod options;
 mod real_data;
+mod resume;
 mod secrecy;
 mod vectors;
 
@@ -48,6 +60,7 @@ fn run_of(seed: u64, parameters: Parameters) -> Run {
         certificate_a: [1; 32],
         certificate_b: [2; 32],
         parameters,
+        options: LabelOptions::default(),
     }
 }
 
@@ -57,7 +70,7 @@ fn small(epochs: u32, rate: f64) -> Parameters {
         epochs: Some(epochs),
         batch_size: Some(64),
         learning_rate: Some(rate),
-        l2: None,
+        ..Parameters::default()
     }
 }
 
@@ -100,8 +113,9 @@ fn made_up(seed: u64, rows: [usize; 2], sparse: bool) -> Data {
                 labels.push(rng.random_bool(sigmoid(z)));
             }
         }
-        a.push(Table { ids: ids_a, features: features(&xa, sparse), labels: None });
-        b.push(Table { ids: ids_b, features: features(&xb, sparse), labels: Some(labels) });
+        a.push(Table { ids: ids_a, features: features(&xa, sparse), labels: None, weights: None });
+        let features = features(&xb, sparse);
+        b.push(Table { ids: ids_b, features, labels: Some(labels), weights: None });
     }
     let pair = |v: Vec<Table>| v.try_into().expect("two tables");
     Data { a: pair(a), b: pair(b) }
@@ -111,7 +125,7 @@ fn features(rows: &[Vec<f64>], sparse: bool) -> Features {
     let columns = rows[0].len();
     if !sparse {
         let names = (0..columns).map(|j| format!("x{j}")).collect();
-        return Features::Dense { names, values: rows.concat() };
+        return Features::dense(names, &rows.concat());
     }
     let (mut indptr, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
     for row in rows {
@@ -129,7 +143,10 @@ struct Trained {
     aligned: Aligned,
     ready: Ready,
     weights: EncryptedVector,
-    labels: [Vec<bool>; 2],
+    steps: u32,
+    /// At B: of the rows that were trained on, and of the test rows.
+    targets: Vec<Target>,
+    test_labels: Vec<bool>,
 }
 
 fn train_role(role: Role, run: &Run, tables: &[Table; 2], link: MemoryLink, seed: u64) -> Trained {
@@ -139,28 +156,36 @@ fn train_role(role: Role, run: &Run, tables: &[Table; 2], link: MemoryLink, seed
     let mut channel = Channel::new(&mut link, role);
     let work = &mut Work::new(&mut observer, 0, 0);
     let [train, test] = tables;
-    let aligned = setup::align(&mut channel, run, train, test, work, rng).unwrap();
-    let labels = match role {
-        Role::FeatureHolder => [Vec::new(), Vec::new()],
-        Role::LabelHolder => [
-            labels_of(train, &aligned.train.rows, Split::Train).unwrap(),
-            labels_of(test, &aligned.test.rows, Split::Test).unwrap(),
-        ],
-    };
+    let mut vault = MemoryVault::default();
+    let store = Store::new(&mut vault, role);
+    let aligned = setup::align(&mut channel, run, [train, test], work, rng).unwrap();
+    let (mut targets, mut test_labels) = (Vec::new(), Vec::new());
+    let mut judge = None;
+    if role == Role::LabelHolder {
+        let labels = Labels::of([train, test], &aligned.sets).unwrap();
+        targets = run.options.targets(train, &aligned.sets.train, &labels.train).unwrap();
+        test_labels = labels.test;
+        judge = Some(Judge { labels: labels.validation, patience: run.options.patience });
+    }
     let ready = setup::ready(&mut channel, run, &aligned, [train, test], work, rng).unwrap();
-    let seed = &aligned.rows_seed;
-    let weights = match role {
+    let rows_seed = &aligned.rows_seed;
+    let mut model = Model::empty(store, &ready, ChainHash::start(&[0; 32])).unwrap();
+    let course = &mut begin_course(&ready, &mut model).unwrap();
+    let (channel, model) = (&mut channel, &mut model);
+    match role {
         Role::FeatureHolder => {
-            let mut role = FeatureRole::start(&mut channel, &aligned.binding, rng).unwrap();
-            training::train(&mut channel, &ready, seed, &mut role, work, rng).unwrap()
+            let role = FeatureRole::start(channel, &aligned.binding, rng).unwrap();
+            let with = Training { rows_seed, role, judge: None };
+            training::train(channel, &ready, with, model, course, work, rng).unwrap();
         }
         Role::LabelHolder => {
-            let mut role =
-                LabelRole::start(&mut channel, &aligned.binding, &labels[0], rng).unwrap();
-            training::train(&mut channel, &ready, seed, &mut role, work, rng).unwrap()
+            let role = LabelRole::start(channel, &aligned.binding, &targets, rng).unwrap();
+            let with = Training { rows_seed, role, judge: judge.as_ref() };
+            training::train(channel, &ready, with, model, course, work, rng).unwrap();
         }
-    };
-    Trained { aligned, ready, weights, labels }
+    }
+    let (weights, steps) = (model.weights().clone(), model.step());
+    Trained { aligned, ready, weights, steps, targets, test_labels }
 }
 
 fn train_both(run: &Run, data: &Data, seed: u64) -> [Trained; 2] {
@@ -174,14 +199,17 @@ fn train_both(run: &Run, data: &Data, seed: u64) -> [Trained; 2] {
 
 /// Opens a model with the other party's key, which only a test can do: true weights.
 fn open(holder: &Trained, key_owner: &Trained) -> Vec<f64> {
-    let plan = &holder.ready.plan;
-    let columns = &holder.ready.columns;
+    open_weights(&holder.ready, &holder.weights, &key_owner.ready.keys.own)
+}
+
+fn open_weights(holder: &Ready, weights: &EncryptedVector, key_owner: &SecretKey) -> Vec<f64> {
+    let Ready { plan, columns, .. } = holder;
     let mut out = vec![0.0; columns.len()];
-    let touched: Vec<usize> = (0..out.len()).filter(|&j| holder.weights.is_touched(j)).collect();
-    let opened = key_owner.ready.keys.own.decrypt(&holder.weights.ciphertexts(&touched).unwrap());
+    let touched: Vec<usize> = (0..out.len()).filter(|&j| weights.is_touched(j)).collect();
+    let opened = key_owner.decrypt(&weights.ciphertexts(&touched).unwrap());
     for (j, m) in touched.into_iter().zip(opened.unwrap()) {
         // The plaintext is signed modulo N before it is one modulo 2^L.
-        let m = m.to_signed(key_owner.ready.keys.own.public()).expect("weights fit 128 bits");
+        let m = m.to_signed(key_owner.public()).expect("weights fit 128 bits");
         let m = plan.ring.to_signed(plan.ring.from_signed(m));
         out[j] = true_weight(plan, columns.dense()[j], m);
     }
@@ -189,6 +217,7 @@ fn open(holder: &Trained, key_owner: &Trained) -> Vec<f64> {
 }
 
 fn true_weight(plan: &Plan, dense: bool, units: i128) -> f64 {
+    // Of a job that ran to its end.
     let fixed = if dense { libm::ldexp(1.0, -(plan.feature_bits as i32)) } else { 1.0 };
     units as f64 * plan.error_unit * fixed * plan.scale_before(plan.steps())
 }
@@ -197,6 +226,7 @@ fn true_weight(plan: &Plan, dense: bool, units: i128) -> f64 {
 fn ideal<'a>(
     a: &'a Trained,
     b: &'a Trained,
+    targets: &[Target],
     activation: Activation,
     seed: u64,
 ) -> IdealTrainer<'a> {
@@ -212,10 +242,13 @@ fn ideal<'a>(
             let pick = |i: usize, intercept| columns[i].select(rows[i], &batch, intercept);
             let forward = [0, 1].map(|i| pick(i, Intercept::forward(plan, step)));
             let backward = [0, 1].map(|i| pick(i, Intercept::backward(plan, step)));
-            let labels: Vec<bool> = batch.iter().map(|&i| b.labels[0][i as usize]).collect();
+            if step == a.steps {
+                break;
+            }
+            let targets: Vec<Target> = batch.iter().map(|&i| targets[i as usize]).collect();
             let [fa, fb] = &forward;
             let [ba, bb] = &backward;
-            ideal.step(step, [fa, fb], [ba, bb], &labels, &mut rng);
+            ideal.step(step, [fa, fb], [ba, bb], &targets, &mut rng);
             step += 1;
         }
     }
@@ -234,7 +267,7 @@ fn ks(a: &Trained, b: &Trained, weights: [&[f64]; 2]) -> f64 {
                 + intercept
         })
         .collect();
-    metrics::evaluate(&scores, &b.labels[1]).unwrap().ks
+    metrics::evaluate(&scores, &b.test_labels).unwrap().ks
 }
 
 /// Rows of both parties side by side, B's columns after A's.
@@ -267,7 +300,7 @@ fn float_ks(a: &Trained, b: &Trained) -> f64 {
         .collect();
     let model = baseline::float_sgd(
         &x,
-        &b.labels[0],
+        &b.targets.iter().map(|t| t.label).collect::<Vec<_>>(),
         batches.iter().map(Vec::as_slice),
         plan.hyper.learning_rate,
         plan.hyper.l2,
@@ -285,17 +318,26 @@ struct Compared {
     weights: f64,
     /// KS of the secure model, the ideal one and floating-point descent.
     ks: [f64; 3],
+    /// Largest difference that the rows' weights make to an ideal weight.
+    by_row_weights: f64,
+    /// Mini-batches done.
+    steps: u32,
 }
 
 fn compare(run: &Run, data: &Data, seed: u64) -> Compared {
     let [a, b] = train_both(run, data, seed);
     let secure = [open(&a, &b), open(&b, &a)];
-    let trusted = ideal(&a, &b, Activation::Series, seed + 2);
     let plan = &a.ready.plan;
-    let exact = [(&trusted.weights_a, &a), (&trusted.weights_b, &b)].map(|(w, holder)| {
-        let dense = holder.ready.columns.dense();
-        w.iter().zip(dense.iter()).map(|(&w, &d)| true_weight(plan, d, w)).collect::<Vec<f64>>()
-    });
+    let trusted = |targets: &[Target]| {
+        let trusted = ideal(&a, &b, targets, Activation::Series, seed + 2);
+        [(&trusted.weights_a, &a), (&trusted.weights_b, &b)].map(|(w, holder)| {
+            let dense = holder.ready.columns.dense();
+            w.iter().zip(dense.iter()).map(|(&w, &d)| true_weight(plan, d, w)).collect::<Vec<f64>>()
+        })
+    };
+    let exact = trusted(&b.targets);
+    let alike: Vec<Target> = b.targets.iter().map(|t| Target { weight: 1.0, ..*t }).collect();
+    let by_row_weights = crash::distance(&exact, &trusted(&alike));
     let off =
         |i: usize| secure[i].iter().zip(&exact[i]).map(|(s, e)| (s - e).abs()).fold(0.0, f64::max);
     Compared {
@@ -305,6 +347,8 @@ fn compare(run: &Run, data: &Data, seed: u64) -> Compared {
             ks(&a, &b, [&exact[0], &exact[1]]),
             float_ks(&a, &b),
         ],
+        by_row_weights,
+        steps: a.steps,
     }
 }
 
@@ -312,7 +356,7 @@ fn compare(run: &Run, data: &Data, seed: u64) -> Compared {
 /// ideal functionality and 0.005 of floating point.
 fn assert_close(found: &Compared, float: f64, what: &str) {
     let [secure, exact, descent] = found.ks;
-    println!("{what}: {found:?}");
+    println!("{what}: weights {} off, KS {:?}", found.weights, found.ks);
     assert!(found.weights < 1.0 / 256.0, "{what}: {found:?}");
     assert!((secure - exact).abs() <= 0.002, "{what}: {found:?}");
     assert!((secure - descent).abs() <= float, "{what}: {found:?}");
@@ -334,6 +378,17 @@ fn secure_training_equals_the_ideal_functionality() {
     }
 }
 
+/// Two mini-batches of three chunks each, in two windows: correlations are sent ahead within a mini-batch
+/// and over its end.
+#[test]
+fn mini_batches_of_several_windows_equal_the_ideal_functionality() {
+    let seed = 7;
+    let batch = 2 * CHUNK_ROWS + 52;
+    let parameters = Parameters { batch_size: Some(batch as u32), ..small(2, 1.0) };
+    let found = compare(&run_of(seed, parameters), &made_up(seed, [2_700, 150], true), seed);
+    assert_close(&found, 0.02, &format!("seed {seed}, batch {batch}"));
+}
+
 #[test]
 fn a_whole_run_reports_what_both_sides_computed() {
     let data = made_up(5, [420, 400], false);
@@ -342,11 +397,27 @@ fn a_whole_run_reports_what_both_sides_computed() {
     let (a, b) = thread::scope(|s| {
         let a = s.spawn(|| {
             let rng = &mut ChaCha20Rng::seed_from_u64(50);
-            run_a(&run, &data.a[0], &data.a[1], &mut link_a, &mut NoObserver, rng)
+            run_a(
+                &run,
+                &data.a[0],
+                &data.a[1],
+                &mut link_a,
+                &mut MemoryVault::default(),
+                &mut NoObserver,
+                rng,
+            )
         });
         let b = s.spawn(|| {
             let rng = &mut ChaCha20Rng::seed_from_u64(51);
-            run_b(&run, &data.b[0], &data.b[1], &mut link_b, &mut NoObserver, rng)
+            run_b(
+                &run,
+                &data.b[0],
+                &data.b[1],
+                &mut link_b,
+                &mut MemoryVault::default(),
+                &mut NoObserver,
+                rng,
+            )
         });
         (a.join().unwrap().unwrap(), b.join().unwrap().unwrap())
     });
@@ -383,13 +454,14 @@ fn message_sizes(columns: usize) -> Vec<(Step, usize)> {
         b.join().unwrap();
     });
     let sizes = sizes.lock().unwrap();
-    sizes.iter().filter(|(step, _)| *step >= Step::OtExtension).copied().collect()
+    let first = sizes.iter().position(|(step, _)| *step == Step::OtExtension).unwrap();
+    sizes[first..].to_vec()
 }
 
 #[test]
 fn bytes_of_a_batch_do_not_depend_on_the_number_of_columns() {
     let few = message_sizes(1_000);
-    assert!(few.len() >= 8, "two batches of four messages: {few:?}");
+    assert!(few.len() >= 10, "two batches of five messages: {few:?}");
     assert_eq!(few, message_sizes(100_000));
 }
 
@@ -404,11 +476,29 @@ fn tampered(interceptor: Interceptor) -> [Result<(), SessionError>; 2] {
         let (run, data) = (&run, &data);
         let a = s.spawn(move || {
             let rng = &mut ChaCha20Rng::seed_from_u64(70);
-            run_a(run, &data.a[0], &data.a[1], &mut link_a, &mut NoObserver, rng).map(drop)
+            run_a(
+                run,
+                &data.a[0],
+                &data.a[1],
+                &mut link_a,
+                &mut MemoryVault::default(),
+                &mut NoObserver,
+                rng,
+            )
+            .map(drop)
         });
         let b = s.spawn(move || {
             let rng = &mut ChaCha20Rng::seed_from_u64(71);
-            run_b(run, &data.b[0], &data.b[1], &mut link_b, &mut NoObserver, rng).map(drop)
+            run_b(
+                run,
+                &data.b[0],
+                &data.b[1],
+                &mut link_b,
+                &mut MemoryVault::default(),
+                &mut NoObserver,
+                rng,
+            )
+            .map(drop)
         });
         [a.join().unwrap(), b.join().unwrap()]
     })
@@ -437,7 +527,7 @@ fn a_tampered_message_ends_the_run_and_names_the_step() {
         b.pop();
     };
     let flip: fn(&mut Vec<u8>) = |b| b[0] ^= 1;
-    let cases: [Case; 14] = [
+    let cases: [Case; 16] = [
         (Step::Seed, 1, flip, Step::Seed, "peer.bad_message"),
         (Step::PsiTrain, 1, ones, Step::PsiTrain, "peer.bad_message"),
         (Step::PsiTrain, 1, zeros, Step::PsiTrain, "peer.bad_message"),
@@ -450,6 +540,8 @@ fn a_tampered_message_ends_the_run_and_names_the_step() {
         (Step::Forward, 0, ones, Step::Forward, "peer.bad_message"),
         (Step::Forward, 0, zeros, Step::Forward, "peer.bad_message"),
         (Step::ErrorOle, 0, shorter, Step::ErrorOle, "peer.bad_message"),
+        (Step::ErrorLift, 0, shorter, Step::ErrorLift, "peer.bad_message"),
+        (Step::MaskedScores, 0, shorter, Step::MaskedScores, "peer.bad_message"),
         (Step::ErrorCiphertexts, 0, ones, Step::ErrorCiphertexts, "peer.bad_message"),
         (Step::Evaluate, 1, ones, Step::Evaluate, "peer.bad_message"),
     ];
@@ -499,11 +591,29 @@ fn bad_data_is_refused_with_its_code() {
             let (run, data) = (&run, &data);
             let a = s.spawn(move || {
                 let rng = &mut ChaCha20Rng::seed_from_u64(80);
-                run_a(run, &data.a[0], &data.a[1], &mut link_a, &mut NoObserver, rng).err()
+                run_a(
+                    run,
+                    &data.a[0],
+                    &data.a[1],
+                    &mut link_a,
+                    &mut MemoryVault::default(),
+                    &mut NoObserver,
+                    rng,
+                )
+                .err()
             });
             let b = s.spawn(move || {
                 let rng = &mut ChaCha20Rng::seed_from_u64(81);
-                run_b(run, &data.b[0], &data.b[1], &mut link_b, &mut NoObserver, rng).err()
+                run_b(
+                    run,
+                    &data.b[0],
+                    &data.b[1],
+                    &mut link_b,
+                    &mut MemoryVault::default(),
+                    &mut NoObserver,
+                    rng,
+                )
+                .err()
             });
             [a.join().unwrap(), b.join().unwrap()]
         });

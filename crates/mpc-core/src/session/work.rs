@@ -1,7 +1,10 @@
 //! How much of a job is done: a fixed cost model in arbitrary units, for estimates shown to people.
 
-use super::link::{Observer, Phase, Progress};
-use crate::{plan::Plan, step::Step};
+use super::{
+    link::{Notice, Observer, Phase, Progress},
+    training::CHUNK_ROWS,
+};
+use crate::{cost::Attempt, plan::Plan, step::Step};
 
 /// Relative cost of one unit of each phase, from measurements with the portable kernel at 3072 bits.
 mod cost {
@@ -19,6 +22,8 @@ pub(crate) struct Work<'a> {
     train: f64,
     evaluate: f64,
     iterations: u32,
+    /// Mini-batches that were done, and chunks of test rows that were open, when the attempt began.
+    before: (u32, u32),
 }
 
 impl<'a> Work<'a> {
@@ -31,7 +36,29 @@ impl<'a> Work<'a> {
             train: cost::TRAIN_ROW * train_rows as f64,
             evaluate: cost::TEST_ROW * test_rows as f64,
             iterations: 0,
+            before: (0, 0),
         }
+    }
+
+    /// What this attempt has done itself of a job that is done after `steps` mini-batches.
+    pub(crate) fn attempt(&self, plan: &Plan, steps: u32) -> Attempt {
+        let (before, chunks) = self.before;
+        Attempt {
+            mini_batches: steps.saturating_sub(before),
+            test_rows: plan.rows[1].saturating_sub(chunks as usize * CHUNK_ROWS),
+        }
+    }
+
+    /// Whether the time for training is over.
+    pub(crate) fn time_is_up(&mut self) -> bool {
+        self.observer.time_is_up()
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        if let Notice::Resumed { step, opened, .. } = notice {
+            self.before = (step, opened);
+        }
+        self.observer.notice(notice);
     }
 
     /// Replaces the guesses by the agreed numbers.

@@ -6,7 +6,7 @@ use paillier::SparseMatrix;
 
 use crate::{
     features::{Prepared, Rows},
-    plan::{FEATURE_BITS, Plan},
+    plan::Plan,
 };
 
 /// The public multiplier of B's intercept column in one direction.
@@ -17,7 +17,7 @@ use crate::{
 pub enum Intercept {
     /// Without a penalty the column is an indicator.
     Indicator,
-    /// Fixed point with 8 fractional bits.
+    /// Fixed point with the job's fractional bits.
     Dense(i32),
 }
 
@@ -34,19 +34,21 @@ impl Intercept {
         if plan.hyper.l2 == 0.0 {
             Self::Indicator
         } else {
-            let fixed = libm::rint(libm::ldexp(multiplier, FEATURE_BITS as i32));
+            let fixed = libm::rint(libm::ldexp(multiplier, plan.feature_bits as i32));
             // A multiplier that rounds to nothing would drop the intercept's update altogether.
             Self::Dense((fixed as i32).max(1))
         }
     }
 }
 
-/// One party's columns as integers: dense values times 2^8, indicators 1, and B's intercept last.
+/// One party's columns as integers: dense values in the job's fixed point, indicators 1, and B's intercept
+/// last.
 #[derive(Clone, Debug)]
 pub struct Columns {
     dense: Arc<[bool]>,
     columns: usize,
     intercept: bool,
+    feature_bits: u32,
 }
 
 impl Columns {
@@ -56,7 +58,12 @@ impl Columns {
         if label_holder {
             dense.push(plan.hyper.l2 != 0.0);
         }
-        Self { columns: dense.len(), dense: dense.into(), intercept: label_holder }
+        Self {
+            columns: dense.len(),
+            dense: dense.into(),
+            intercept: label_holder,
+            feature_bits: plan.feature_bits,
+        }
     }
     /// Number of columns, the intercept included.
     pub fn len(&self) -> usize {
@@ -93,7 +100,7 @@ impl Columns {
     }
     fn fixed(&self, column: u32, value: f64) -> i32 {
         if self.dense[column as usize] {
-            libm::rint(libm::ldexp(value, FEATURE_BITS as i32)) as i32
+            libm::rint(libm::ldexp(value, self.feature_bits as i32)) as i32
         } else {
             1
         }

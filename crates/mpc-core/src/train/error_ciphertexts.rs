@@ -1,17 +1,21 @@
 //! SS → HE: shares of the negated error become ciphertexts where the columns live (design §2.1,
 //! step 3). The same for both roles.
 
+use std::fmt;
+
 use paillier::{Ciphertexts, Error, SendableCiphertexts};
-use rand::CryptoRng;
 
 use super::keys::Keys;
-use crate::shares::Shares;
+use crate::ot::IntegerShares;
 
-/// This party's truncated shares of the negated errors of one chunk, as non-negative integers of
-/// at most 2^L; the two parties' shares sum to the value modulo 2^L.
-#[derive(Debug)]
-pub struct ErrorShares {
-    values: Shares,
+/// This party's truncated shares of the negated errors of one chunk: integers whose sum with the peer's
+/// is the error itself, exactly. One party's alone says nothing of it.
+pub struct ErrorShares(IntegerShares);
+
+impl fmt::Debug for ErrorShares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ErrorShares({} rows)", self.0.len())
+    }
 }
 
 /// The negated errors of one chunk under the **peer's** key, one ciphertext a row. They stay with
@@ -27,17 +31,24 @@ impl NegatedErrors {
 }
 
 impl ErrorShares {
-    pub(super) fn new(values: Shares) -> Self {
-        Self { values }
+    pub(super) fn new(values: IntegerShares) -> Self {
+        #[cfg(test)]
+        crate::spy::saw_integers(crate::spy::Secret::ErrorShare, &values);
+        Self(values)
+    }
+
+    #[cfg(test)]
+    pub(super) fn expose(&self) -> &[i128] {
+        &self.0
     }
 
     /// Fresh encryptions under this party's own key, with full-length randomness.
-    pub fn encrypt(&self, keys: &Keys, rng: &mut impl CryptoRng) -> SendableCiphertexts {
-        keys.encryptor.encrypt_u128(self.values.expose(), rng)
+    pub fn encrypt(&self, keys: &Keys) -> SendableCiphertexts {
+        keys.encryptor.encrypt_signed(&self.0)
     }
 
     /// Adds this party's shares to the peer's encrypted ones.
     pub fn combine(self, peer: &Ciphertexts) -> Result<NegatedErrors, Error> {
-        peer.add_u128(self.values.expose()).map(NegatedErrors)
+        peer.add_signed(&self.0).map(NegatedErrors)
     }
 }

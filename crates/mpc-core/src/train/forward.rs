@@ -1,51 +1,45 @@
 //! HE → SS: a party's partial scores, packed, masked and opened by the peer (design §2.1, step 1).
 //!
 //! The sender learns nothing. The receiver decrypts digits that are uniform: R is uniform in Z_N,
-//! so the sum is too, and the sender keeps minus the digit of R as its share. Ignoring the borrow
-//! between digits costs at most one unit in the last place of the share.
+//! so the sum is too, and the sender keeps minus the digit of R as its share. A score may be wider than its
+//! slot, because only its residue counts; what it carries into the next slot, its quotient by the slot's
+//! width, and the borrow between digits change that slot's share by units in its last place.
 
 use paillier::{
-    Ciphertexts, EncryptedVector, Error, SendableCiphertexts, SparseMatrix, UniformMask,
-    forward_packed,
+    Ciphertexts, EncryptedVector, Error, PackLayout, SendableCiphertexts, SparseMatrix,
+    UniformMask, forward_packed,
 };
 use rand::CryptoRng;
 
 use super::keys::Keys;
-use crate::{plan::Plan, session::Role, shares::Shares};
-
-/// Index of a role in the arrays of a [`Plan`].
-fn index(role: Role) -> usize {
-    match role {
-        Role::FeatureHolder => 0,
-        Role::LabelHolder => 1,
-    }
-}
+use crate::{ring::Ring, shares::Shares};
 
 /// This party's shares of its own partial scores, until the peer's packed scores arrive.
 #[derive(Debug)]
 pub struct ForwardSent {
-    role: Role,
+    layout: PackLayout,
     own: Shares,
 }
 
-/// Computes X·w for one chunk of rows, masks it and keeps the shares modulo 2^L.
+/// Computes X·w for one chunk of rows, masks it and keeps the shares modulo `ring`, at most the width of a
+/// slot. Indicator columns are multiplied by 2^`align_bits`.
 ///
-/// `weights` are under the peer's key. The message has ⌈rows / slots⌉ ciphertexts, whatever the
-/// number of columns.
+/// `weights` are under the peer's key. The message has as many ciphertexts as [`PackLayout::spread`] says,
+/// whatever the number of columns.
 pub fn send_scores(
-    plan: &Plan,
-    role: Role,
     keys: &Keys,
     rows: &SparseMatrix,
     weights: &EncryptedVector,
+    align_bits: u32,
+    layout: PackLayout,
+    ring: Ring,
     rng: &mut impl CryptoRng,
 ) -> Result<(ForwardSent, SendableCiphertexts), Error> {
-    let layout = plan.layouts[index(role)];
-    let packed = forward_packed(rows, weights, layout, 2 * plan.feature_bits)?;
+    debug_assert!(ring.bits() <= layout.slot_bits());
+    let layout = layout.spread(rows.rows());
+    let packed = forward_packed(rows, weights, layout, align_bits)?;
     let masks: Vec<UniformMask> =
         packed.iter().map(|_| UniformMask::random(&keys.peer, rng)).collect();
-    // The public offset 2^(S−2) of each slot is a multiple of 2^L, so the shares do not see it.
-    let ring = plan.ring;
     let own = (0..rows.rows())
         .map(|i| {
             let digit = masks[i / layout.slots()].digit(
@@ -56,32 +50,38 @@ pub fn send_scores(
             ring.sub(0, digit)
         })
         .collect();
+    let own = Shares::new(ring, own);
+    #[cfg(test)]
+    for digit in [own.expose().to_vec(), own.expose().iter().map(|&v| ring.sub(0, v)).collect()] {
+        crate::spy::saw(crate::spy::Secret::MaskDigit, &digit, ring.bytes());
+    }
     let message = keys.sanitiser.mask_and_sanitise(packed, masks, rng)?;
-    Ok((ForwardSent { role, own: Shares::new(ring, own) }, message))
-}
-
-/// Ciphertexts that the peer of `role` sends for `rows` rows.
-pub fn peer_score_ciphertexts(plan: &Plan, role: Role, rows: usize) -> usize {
-    rows.div_ceil(plan.layouts[index(role.peer())].slots())
+    Ok((ForwardSent { layout, own }, message))
 }
 
 impl ForwardSent {
+    /// Ciphertexts that the peer sends for the same rows.
+    pub fn ciphertexts(&self) -> usize {
+        self.layout.ciphertexts(self.own.len())
+    }
+
     /// Opens the peer's masked scores and adds this party's shares: a share of the joint score.
     ///
     /// Decrypted digits are used as they come. They are uniform, so there is nothing to check, and
     /// a check that can fail would be an oracle.
-    pub fn receive(self, plan: &Plan, keys: &Keys, packed: &Ciphertexts) -> Result<Shares, Error> {
-        let layout = plan.layouts[index(self.role.peer())];
+    pub fn receive(self, keys: &Keys, packed: &Ciphertexts) -> Result<Shares, Error> {
+        let Self { layout, own } = self;
         let opened = keys.own.decrypt(packed)?;
-        let digits = (0..self.own.len())
+        let digits = (0..own.len())
             .map(|i| {
                 opened[i / layout.slots()].digit(
                     i % layout.slots(),
                     layout.slot_bits(),
-                    plan.ring.bits(),
+                    own.ring().bits(),
                 )
             })
             .collect();
-        Ok(self.own.plus(&Shares::new(plan.ring, digits)))
+        let peer = Shares::new(own.ring(), digits);
+        Ok(own.plus(&peer))
     }
 }

@@ -1,7 +1,8 @@
 //! The keys of one job at one party.
 
-use paillier::{OwnerEncryptor, PublicKey, Sanitiser, SecretKey};
-use rand::CryptoRng;
+use paillier::{EncryptionPool, Error, OwnerEncryptor, PublicKey, Sanitiser, SecretKey};
+use rand::{CryptoRng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
 
 /// ⌈log2⌉ of the most ciphertexts that a job may sanitise under one key (rule 2 of the design).
 pub const SANITISED_BITS: u32 = 32;
@@ -12,8 +13,8 @@ pub const SANITISED_BITS: u32 = 32;
 pub struct Keys {
     /// Opens what the peer computed under this party's key.
     pub own: SecretKey,
-    /// Encrypts under the own key.
-    pub encryptor: OwnerEncryptor,
+    /// Encrypts under the own key; prepares the randomness while this party waits for the peer.
+    pub encryptor: EncryptionPool,
     /// Holds this party's model.
     pub peer: PublicKey,
     /// Masks and re-randomises what returns to the peer.
@@ -21,10 +22,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Precomputes both tables.
-    pub fn new(own: SecretKey, peer: PublicKey, rng: &mut impl CryptoRng) -> Self {
-        let encryptor = OwnerEncryptor::new(&own, rng);
+    /// Precomputes both tables and starts preparing encryption randomness.
+    ///
+    /// # Errors
+    /// [`Error::Threads`].
+    pub fn new(own: SecretKey, peer: PublicKey, rng: &mut impl CryptoRng) -> Result<Self, Error> {
         let sanitiser = Sanitiser::new(&peer, SANITISED_BITS, rng);
-        Self { own, encryptor, peer, sanitiser }
+        let owner = OwnerEncryptor::new(&own, rng);
+        let encryptor = EncryptionPool::start(owner, ChaCha20Rng::from_rng(rng))?;
+        Ok(Self { own, encryptor, peer, sanitiser })
     }
 }

@@ -3,6 +3,8 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
+use crate::plan::Plan;
+
 /// Row numbers of every mini-batch of one epoch; the incomplete last batch is dropped.
 ///
 /// Fisher–Yates with ChaCha20 keyed by the seed and the epoch, so that both sides and the ideal
@@ -17,6 +19,35 @@ pub fn epoch_batches(seed: &[u8; 32], epoch: u32, rows: usize, batch: usize) -> 
         order.swap(i, rng.random_range(0..=i as u64) as usize);
     }
     order.chunks_exact(batch).map(<[u32]>::to_vec).collect()
+}
+
+/// The mini-batches of a job by number, one epoch at a time.
+#[derive(Debug)]
+pub struct Batches {
+    seed: [u8; 32],
+    rows: usize,
+    size: usize,
+    /// The epoch that was asked for last.
+    epoch: Option<(u32, Vec<Vec<u32>>)>,
+}
+
+impl Batches {
+    /// Those of this seed and plan.
+    pub fn new(seed: &[u8; 32], plan: &Plan) -> Self {
+        let size = plan.hyper.batch_size as usize;
+        Self { seed: *seed, rows: plan.rows[0], size, epoch: None }
+    }
+
+    /// Row numbers of mini-batch `step`, counted from 0 through all epochs.
+    pub fn get(&mut self, step: u32) -> &[u32] {
+        let an_epoch = (self.rows / self.size) as u32;
+        let wanted = step / an_epoch;
+        if self.epoch.as_ref().is_none_or(|(epoch, _)| *epoch != wanted) {
+            self.epoch = Some((wanted, epoch_batches(&self.seed, wanted, self.rows, self.size)));
+        }
+        let batches = self.epoch.as_ref().map_or(&[][..], |(_, batches)| batches);
+        &batches[(step % an_epoch) as usize]
+    }
 }
 
 #[cfg(test)]

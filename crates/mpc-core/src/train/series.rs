@@ -111,6 +111,12 @@ impl ErrorSeries {
         top + slope * step / 2.0
     }
 
+    /// The largest amplitude √(α² + β²) of a harmonic.
+    pub fn amplitude(&self) -> f64 {
+        let amplitudes = self.sine.iter().zip(&self.cosine).map(|(a, b)| libm::hypot(*a, *b));
+        amplitudes.fold(0.0, f64::max)
+    }
+
     /// Scores whose absolute value is beyond this one bring a warning.
     pub fn warn_above(&self) -> f64 {
         WARN_FRACTION * self.period / 2.0

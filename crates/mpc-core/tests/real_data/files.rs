@@ -80,7 +80,8 @@ fn dense(text: &str) -> Table {
         values.extend(cells.map(|cell| cell.parse::<f64>().unwrap()));
     }
     assert_eq!(values.len(), ids.len() * names.len());
-    Table { ids, features: Features::Dense { names, values }, labels: has_label.then_some(labels) }
+    let features = Features::dense(names, &values);
+    Table { ids, features, labels: has_label.then_some(labels), weights: None }
 }
 
 fn sparse(text: &str, ids: &str, has_label: bool) -> Table {
@@ -99,5 +100,5 @@ fn sparse(text: &str, ids: &str, has_label: bool) -> Table {
     assert_eq!(labels.len(), ids.len());
     let columns = indices.iter().max().map_or(0, |&j| j as usize + 1);
     let features = Features::Sparse { columns, indptr, indices, values };
-    Table { ids, features, labels: has_label.then_some(labels) }
+    Table { ids, features, labels: has_label.then_some(labels), weights: None }
 }

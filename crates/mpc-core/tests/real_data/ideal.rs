@@ -12,6 +12,7 @@ use mpc_core::plan::Plan;
 use mpc_core::session::Parameters;
 use mpc_core::train::batch::{Columns, Intercept};
 use mpc_core::train::order::epoch_batches;
+use mpc_core::train::target::Target;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
@@ -54,13 +55,14 @@ impl Aligned {
             let labels = tables[1].labels.as_ref().unwrap();
             rows[1].iter().map(|&i| labels[i]).collect()
         });
-        let prepared =
-            [0, 1].map(|p| prepare(&train.0[p], &train.1[p], &test.0[p], &test.1[p]).unwrap());
+        let prepared = [0, 1].map(|p| {
+            prepare(&train.0[p], &test.0[p], [&train.1[p], &[], &test.1[p]], false).unwrap()
+        });
         Self { prepared, labels }
     }
 
     fn plan(&self, asked: &Parameters) -> Plan {
-        let rows = [self.labels[0].len(), self.labels[1].len()];
+        let rows = [self.labels[0].len(), 0, self.labels[1].len()];
         Plan::new(asked, rows, self.prepared[0].bounds, self.prepared[1].bounds).unwrap()
     }
 
@@ -97,10 +99,11 @@ impl Aligned {
             let pick = |p: usize, i| columns[p].select(&self.prepared[p].train, batch, i);
             let forward = [0, 1].map(|p| pick(p, Intercept::forward(plan, step)));
             let backward = [0, 1].map(|p| pick(p, Intercept::backward(plan, step)));
-            let labels: Vec<bool> = batch.iter().map(|&i| self.labels[0][i as usize]).collect();
+            let label = |&i: &u32| Target { label: self.labels[0][i as usize], weight: 1.0 };
+            let targets: Vec<Target> = batch.iter().map(label).collect();
             let [fa, fb] = &forward;
             let [ba, bb] = &backward;
-            trainer.step(step, [fa, fb], [ba, bb], &labels, &mut rng);
+            trainer.step(step, [fa, fb], [ba, bb], &targets, &mut rng);
         }
         let all: Vec<u32> = (0..plan.rows[1] as u32).collect();
         let last = Intercept::forward(plan, plan.steps());

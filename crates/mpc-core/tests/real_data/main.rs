@@ -8,12 +8,13 @@
 mod files;
 mod ideal;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::time::Instant;
 
-use mpc_core::baseline::{OwnedCsr, Standardisation, fit_and_score, float_sgd};
-use mpc_core::matrix::Table;
+use mpc_core::baseline::{OwnedCsr, fit_and_score, float_sgd};
+use mpc_core::features::Transform;
+use mpc_core::matrix::{Features, Table};
 use mpc_core::metrics::evaluate;
 use mpc_core::psi::{Blinded, Doubled, Intersection, Next, Opening};
 use mpc_core::session::Parameters;
@@ -28,23 +29,41 @@ fn intersect(a: &[String], b: &[String], rng: &mut impl CryptoRng) -> [Intersect
     let a = Opening::new(a, [3; 32], 1 << 20, rng).unwrap();
     let b = Opening::new(b, [3; 32], 1 << 20, rng).unwrap();
     let (size_a, size_b) = (a.size(), b.size());
-    let (mut a, mut b) = (a.receive_size(size_b).unwrap(), b.receive_size(size_a).unwrap());
+    let mut a = Next::Chunk(a.receive_size(size_b).unwrap());
+    let mut b = Next::Chunk(b.receive_size(size_a).unwrap());
+    let (mut from_a, mut from_b) = (VecDeque::new(), VecDeque::new());
     loop {
-        let ((points_a, wait_a), (points_b, wait_b)) = (a.blind(), b.blind());
-        let points_a = Blinded::decode(&points_a.to_bytes(), wait_b.expected()).unwrap();
-        let points_b = Blinded::decode(&points_b.to_bytes(), wait_a.expected()).unwrap();
-        let (answer_a, wait_a) = wait_a.receive(points_b).unwrap();
-        let (answer_b, wait_b) = wait_b.receive(points_a).unwrap();
-        let answer_a = Doubled::decode(&answer_a.to_bytes(), wait_b.expected()).unwrap();
-        let answer_b = Doubled::decode(&answer_b.to_bytes(), wait_a.expected()).unwrap();
-        match (wait_a.receive(answer_b).unwrap(), wait_b.receive(answer_a).unwrap()) {
-            (Next::Chunk(next_a), Next::Chunk(next_b)) => (a, b) = (next_a, next_b),
+        a = round(a, &mut from_a, &mut from_b);
+        b = round(b, &mut from_b, &mut from_a);
+        (a, b) = match (a, b) {
             (Next::Match(a), Next::Match(b)) => {
                 return [a.intersect().unwrap(), b.intersect().unwrap()];
             }
-            _ => panic!("the two sides disagree about the end"),
-        }
+            unfinished => unfinished,
+        };
     }
+}
+
+/// One round of one side, unless it is done. What it reads was sent in an earlier round.
+fn round<'a>(
+    next: Next<'a>,
+    sent: &mut VecDeque<Vec<u8>>,
+    received: &mut VecDeque<Vec<u8>>,
+) -> Next<'a> {
+    let Next::Chunk(state) = next else { return next };
+    let (points, state) = state.blind();
+    sent.extend(Some(points.to_bytes()).filter(|_| !points.is_empty()));
+    let points = match state.expected() {
+        0 => Blinded::default(),
+        n => Blinded::decode(&received.pop_front().unwrap(), n).unwrap(),
+    };
+    let (answer, state) = state.receive(points).unwrap();
+    sent.extend(Some(answer.to_bytes()).filter(|_| !answer.is_empty()));
+    let answer = match state.expected() {
+        0 => Doubled::default(),
+        n => Doubled::decode(&received.pop_front().unwrap(), n).unwrap(),
+    };
+    state.receive(answer).unwrap()
 }
 
 fn intersection_equals_expected(folder: &Path, split: &str) {
@@ -95,7 +114,7 @@ fn bank_alone_equals_reference(folder: &Path) {
         fit_and_score(&train.features, train_labels, &train_rows, &test.features, &test_rows)
             .unwrap();
     let seconds = start.elapsed().as_secs_f64();
-    let got = evaluate(&scores, &labels_of(&test, &test_rows)).unwrap();
+    let got = evaluate(&scores.test, &labels_of(&test, &test_rows)).unwrap();
     let reference = &files::expected(folder)["lr"]["bank_only"];
     println!(
         "{} bank alone: KS {:.5} AUC {:.6} F1 {:.6} in {seconds:.2} s; reference {reference}",
@@ -152,10 +171,16 @@ fn bank_alone_on_the_other_sets() {
 fn float_sgd_on_default_credit() {
     let folder = default_credit();
     let ((train, rows), (test, test_rows)) = (bank(&folder, "train"), bank(&folder, "test"));
-    let x = OwnedCsr::from_features(&train.features, &rows);
-    let scaling = Standardisation::fit(&x.as_csr());
-    let x = scaling.apply(&x.as_csr());
-    let t = scaling.apply(&OwnedCsr::from_features(&test.features, &test_rows).as_csr());
+    let (Features::Typed(columns), Features::Typed(test_columns)) =
+        (&train.features, &test.features)
+    else {
+        panic!("a CSV file gave a sparse table")
+    };
+    let transform = Transform::fit(columns, &rows).unwrap();
+    let [x, t] = [(columns, &rows), (test_columns, &test_rows)].map(|(columns, rows)| {
+        let applied = transform.apply_exact(columns, rows).unwrap();
+        OwnedCsr::from_rows(transform.columns(), applied.rows)
+    });
 
     let seed = 7;
     let mut rng = ChaCha20Rng::seed_from_u64(seed);

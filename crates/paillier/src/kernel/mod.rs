@@ -140,6 +140,15 @@ pub fn kernel_for(n: &[u64]) -> Arc<dyn Kernel> {
     choose(Choice::Fastest, n)
 }
 
+/// The name of the kernel that keys get on this processor, for logs.
+pub fn fastest() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if ifma::is_available() {
+        return ifma::NAME;
+    }
+    portable::NAME
+}
+
 /// As [`kernel_for`], with the kernel that is asked for.
 pub fn choose(choice: Choice, n: &[u64]) -> Arc<dyn Kernel> {
     #[cfg(target_arch = "x86_64")]

@@ -36,6 +36,8 @@ use crate::fixed_base::ScannedTable;
 use crate::limbs::{self, MAX_LIMBS};
 use crate::montgomery::{Montgomery, Scratch};
 
+pub(super) const NAME: &str = "portable";
+
 /// See the module.
 pub(crate) struct Portable {
     modulus: Montgomery,
@@ -177,7 +179,7 @@ pub(super) fn double(x: &mut [u64], n: &[u64]) {
 
 impl Kernel for Portable {
     fn name(&self) -> &'static str {
-        "portable"
+        NAME
     }
 
     fn stride(&self) -> usize {

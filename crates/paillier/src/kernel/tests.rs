@@ -68,6 +68,7 @@ fn both_kernels_are_there() {
     n[0] = 1;
     assert_eq!(choose(Choice::Portable, &n).name(), "portable");
     let fastest = choose(Choice::Fastest, &n).name();
+    assert_eq!(fastest, super::fastest());
     if fastest == "portable" {
         println!("1 kernel skipped: this processor lacks the instructions of \"ifma\"");
     } else {

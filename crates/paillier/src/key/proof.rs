@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::prime;
 use super::public::{ModulusBits, PublicKey, random_unit};
-use super::secret::{Half, SecretKey};
+use super::secret::{Half, Recombination, SecretKey};
 use crate::error::KeyError;
 use crate::kernel::Choice;
 use crate::limbs;
@@ -66,8 +66,10 @@ impl ModulusProof {
                 let a = !(y_p.is_square ^ (b & !root_p.is_square));
                 let x_p = p.times_if(&y_p.root, &root_p.root, b);
                 let x_q = q.times_if(&y_q.root, &root_q.root, b);
-                let z = factors.combine(&p.nth_root(y), &q.nth_root(y));
-                Round { x: factors.combine(&x_p, &x_q).to_vec(), z: z.to_vec(), a, b }
+                let mut recombination = Recombination::new();
+                let z = factors.combine(&p.nth_root(y), &q.nth_root(y), &mut recombination);
+                let x = factors.combine(&x_p, &x_q, &mut recombination);
+                Round { x: x.to_vec(), z: z.to_vec(), a, b }
             })
             .collect();
         Self { bits: public.bits(), w: w.to_vec(), rounds }

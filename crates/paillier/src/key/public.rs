@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::prime;
 use crate::ciphertext::Ciphertexts;
-use crate::error::Error;
+use crate::error::{Error, KeyError};
 use crate::kernel::{self, Choice, Kernel};
 use crate::montgomery::Montgomery;
 use crate::plaintext::Plaintext;
@@ -73,6 +73,21 @@ impl PublicKey {
     pub(super) fn new_trusted(bits: ModulusBits, n: &[u64], choice: Choice) -> Self {
         let kernel = kernel::choose(choice, n);
         Self(Arc::new(Inner { bits, modulus: Montgomery::new(n), kernel }))
+    }
+
+    /// The key whose [`to_bytes`](Self::to_bytes) this party stored after it had verified the proof.
+    /// Only for bytes from authenticated storage of its own: the proof is not checked again.
+    ///
+    /// # Errors
+    /// [`KeyError::WrongLength`] unless N has exactly `bits` bits, [`KeyError::SmallFactor`] if it is even.
+    pub fn from_stored_bytes(bits: ModulusBits, bytes: &[u8]) -> Result<Self, KeyError> {
+        if bytes.len() != bits.bytes() || bytes.last().is_none_or(|top| top >> 7 == 0) {
+            return Err(KeyError::WrongLength);
+        }
+        if bytes[0] & 1 == 0 {
+            return Err(KeyError::SmallFactor);
+        }
+        Ok(Self::new_trusted(bits, &limbs::from_le_bytes(bytes), Choice::Fastest))
     }
 
     /// The length of N.

@@ -115,53 +115,86 @@ impl Half {
     }
 }
 
+/// What recombination computes on its way, wiped on drop: one for a whole batch, because clearing it
+/// takes as long as the arithmetic.
+pub(crate) struct Recombination {
+    scratch: Scratch,
+    temporary: Zeroizing<limbs::Temporary>,
+    numbers: Zeroizing<[[u64; limbs::MAX_LIMBS]; 4]>,
+}
+
+impl Recombination {
+    pub(crate) fn new() -> Self {
+        Self {
+            scratch: Scratch::new(),
+            temporary: Zeroizing::new([0; 2 * limbs::MAX_LIMBS + 1]),
+            numbers: Zeroizing::new([[0; limbs::MAX_LIMBS]; 4]),
+        }
+    }
+}
+
+impl Half {
+    /// `out = (a − b)/(other prime) mod p` for `a` modulo p and `b` modulo the other one.
+    fn divide_difference(&self, out: &mut [u64], a: &[u64], b: &[u64], scratch: &mut Scratch) {
+        // Both primes have their top bit set, so b < 2p.
+        out.copy_from_slice(b);
+        limbs::sub_assign_if_not_less(out, &mut 0, self.field.modulus());
+        self.field.negate(out);
+        self.field.add(out, a);
+        self.field.multiply(out, &self.inverse_cofactor, scratch);
+    }
+}
+
 impl Factors {
-    /// The number below N that is a modulo p and b modulo q (Garner).
-    pub(crate) fn combine(&self, a: &[u64], b: &[u64]) -> Zeroizing<Vec<u64>> {
-        let h = a.len();
-        let t = self.garner(&self.q, a, b);
-        let mut x = Zeroizing::new(vec![0; 2 * h]);
-        let mut temporary = Zeroizing::new([0; 2 * limbs::MAX_LIMBS + 1]);
-        limbs::multiply(&mut x, self.p.field.modulus(), &t, &mut temporary);
-        limbs::add_assign(&mut x, a);
+    /// The number below N that is a modulo p and b modulo q.
+    pub(crate) fn combine(
+        &self,
+        a: &[u64],
+        b: &[u64],
+        w: &mut Recombination,
+    ) -> Zeroizing<Vec<u64>> {
+        let mut x = Zeroizing::new(vec![0; 2 * a.len()]);
+        let [t, ..] = &mut *w.numbers;
+        let t = &mut t[..a.len()];
+        self.garner(&mut x, t, a, b, &mut w.scratch, &mut w.temporary);
         x
     }
 
-    /// (b − a)/p mod q for a modulo p and b modulo q, where `half` is q's; the same with the primes
-    /// swapped. The result t satisfies a + p·t ≡ b (mod q).
-    fn garner(&self, half: &Half, a: &[u64], b: &[u64]) -> Zeroizing<Vec<u64>> {
-        // Both primes have their top bit set, so a < p < 2q.
-        let mut reduced = Zeroizing::new(a.to_vec());
-        limbs::sub_assign_if_not_less(&mut reduced, &mut 0, half.field.modulus());
-        let mut t = Zeroizing::new(b.to_vec());
-        half.field.sub(&mut t, &reduced);
-        half.field.multiply(&mut t, &half.inverse_cofactor, &mut Scratch::new());
-        t
+    /// `x = a + p·t` with `t = (b − a)/p mod q` (Garner).
+    fn garner(
+        &self,
+        x: &mut [u64],
+        t: &mut [u64],
+        a: &[u64],
+        b: &[u64],
+        scratch: &mut Scratch,
+        temporary: &mut limbs::Temporary,
+    ) {
+        self.q.divide_difference(t, b, a, scratch);
+        limbs::multiply(x, self.p.field.modulus(), t, temporary);
+        limbs::add_assign(x, a);
     }
 
     /// Base-N digits of the number that is a0 + a1·p modulo p² and b0 + b1·q modulo q².
     ///
     /// x0 = a0 + p·t = b0 + q·s. Then x1 = (x − x0)/N is (a1 − t)/q modulo p and (b1 − s)/p modulo q.
-    pub(crate) fn combine_digits(&self, a: &[u64], b: &[u64]) -> Zeroizing<Vec<u64>> {
+    pub(crate) fn combine_digits(
+        &self,
+        x: &mut [u64],
+        a: &[u64],
+        b: &[u64],
+        w: &mut Recombination,
+    ) {
         let h = self.p.field.len();
         let ((a0, a1), (b0, b1)) = (a.split_at(h), b.split_at(h));
-        let t = self.garner(&self.q, a0, b0);
-        let s = self.garner(&self.p, b0, a0);
-        let mut x = self.combine(a0, b0);
-        let high_p = self.high_digit(&self.p, a1, &t);
-        let high_q = self.high_digit(&self.q, b1, &s);
-        x.extend_from_slice(&self.combine(&high_p, &high_q));
-        x
-    }
-
-    /// (a1 − t)/q mod p, for t below the other prime.
-    fn high_digit(&self, half: &Half, a1: &[u64], t: &[u64]) -> Zeroizing<Vec<u64>> {
-        let mut reduced = Zeroizing::new(t.to_vec());
-        limbs::sub_assign_if_not_less(&mut reduced, &mut 0, half.field.modulus());
-        let mut x = Zeroizing::new(a1.to_vec());
-        half.field.sub(&mut x, &reduced);
-        half.field.multiply(&mut x, &half.inverse_cofactor, &mut Scratch::new());
-        x
+        let (x0, x1) = x.split_at_mut(2 * h);
+        let Recombination { scratch, temporary, numbers } = w;
+        let [t, s, high_p, high_q] = numbers.each_mut().map(|number| &mut number[..h]);
+        self.garner(x0, t, a0, b0, scratch, temporary);
+        self.p.divide_difference(s, a0, b0, scratch);
+        self.p.divide_difference(high_p, a1, t, scratch);
+        self.q.divide_difference(high_q, b1, s, scratch);
+        self.garner(x1, t, high_p, high_q, scratch, temporary);
     }
 }
 
@@ -284,8 +317,11 @@ impl SecretKey {
             .map(|chunk| {
                 let modulo_p = self.inner.p.decrypt(chunk);
                 let modulo_q = self.inner.q.decrypt(chunk);
+                let mut w = Recombination::new();
                 let pairs = modulo_p.iter().zip(&modulo_q);
-                pairs.map(|(a, b)| Plaintext::from_limbs(self.inner.combine(a, b))).collect()
+                pairs
+                    .map(|(a, b)| Plaintext::from_limbs(self.inner.combine(a, b, &mut w)))
+                    .collect()
             })
             .collect();
         Ok(chunks.into_iter().flatten().collect())

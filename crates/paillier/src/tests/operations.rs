@@ -95,12 +95,13 @@ fn homomorphic_operations_agree_with_big_integers() {
         let (na, nb) = (numbers(&a), numbers(&b));
         let mut scalars: Vec<i32> = (0..count).map(|_| rng.next_u32() as i32).collect();
         scalars[..5].copy_from_slice(&[0, 1, -1, i32::MIN, i32::MAX]);
-        let small: Vec<u128> = (0..count).map(|_| rng.random()).collect();
+        let mut small: Vec<i128> = (0..count).map(|_| rng.random()).collect();
+        small[..3].copy_from_slice(&[i128::MIN, -1, i128::MAX]);
 
         let sum = numbers(&a.add(&b).unwrap());
         let difference = numbers(&a.sub(&b).unwrap());
         let scaled = a.mul_small(&scalars).unwrap();
-        let shifted = numbers(&a.add_u128(&small).unwrap());
+        let shifted = numbers(&a.add_signed(&small).unwrap());
         let added = numbers(&a.add_plain(&mb).unwrap());
         let opened = key.decrypt(&scaled).unwrap();
         let scaled = numbers(&scaled);
@@ -118,7 +119,8 @@ fn homomorphic_operations_agree_with_big_integers() {
                 residue(BigInt::from(big(&ma[i])) * scalars[i], &n),
                 "{at}"
             );
-            assert_eq!(shifted[i], &na[i] * (&n * small[i] + 1u8) % &n2, "add_u128: {at}");
+            let plain = residue(BigInt::from(small[i]), &n);
+            assert_eq!(shifted[i], &na[i] * (&n * plain + 1u8) % &n2, "add_signed: {at}");
             assert_eq!(added[i], &na[i] * (&n * big(&mb[i]) + 1u8) % &n2, "add_plain: {at}");
         }
     }

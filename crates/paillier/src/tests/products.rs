@@ -1,6 +1,6 @@
 //! Packed forward and bucketed backward products against exact integers.
 
-use num_bigint::{BigInt, BigUint};
+use num_bigint::BigInt;
 use num_traits::Signed;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -36,19 +36,28 @@ fn batch(
     (SparseMatrix::new(dense.len(), indptr, indices, values, dense).unwrap(), table)
 }
 
-/// Signed slot values of packed ciphertexts, offset removed.
+/// Signed slot values of packed ciphertexts, narrower than their slots.
 fn unpack(key: &SecretKey, packed: &[Packed], layout: PackLayout) -> Vec<BigInt> {
     let mut values = Vec::new();
     for packed in packed {
-        let mut m = big(&key.decrypt(&packed.to_ciphertexts_for_tests()).unwrap()[0]);
+        let (m, n) = (packed_sum(key, packed), BigInt::from(1) << layout.slot_bits());
+        let mut m = m;
         for _ in 0..packed.used_slots() {
-            let slot = &m % (BigUint::from(1u8) << layout.slot_bits());
-            m >>= layout.slot_bits();
-            values.push(BigInt::from(slot) - (BigInt::from(1) << layout.offset_log2()));
+            let half: BigInt = &n >> 1;
+            let slot = ((&m + &half) % &n + &n) % &n - &half;
+            m = (m - &slot) / &n;
+            values.push(slot);
         }
-        assert_eq!(m, BigUint::ZERO, "bits above the slots in use");
+        assert_eq!(m, BigInt::ZERO, "bits above the slots in use");
     }
     values
+}
+
+/// The signed plaintext of a packed ciphertext.
+fn packed_sum(key: &SecretKey, packed: &Packed) -> BigInt {
+    let m = BigInt::from(big(&key.decrypt(&packed.to_ciphertexts_for_tests()).unwrap()[0]));
+    let n = BigInt::from(modulus(key.public()));
+    if &m * 2 > n { m - n } else { m }
 }
 
 fn encrypted(key: &SecretKey, w: &[i64], rng: &mut ChaCha20Rng) -> EncryptedVector {
@@ -86,7 +95,7 @@ proptest! {
         let (matrix, table) = batch(rows, &dense, density, magnitude, &mut rng);
         let w: Vec<i64> = (0..9).map(|_| rng.random::<i64>() >> rng.random_range(0..62)).collect();
         let mut vector = encrypted(&key, &w, &mut rng);
-        let layout = PackLayout::new(bits, 64 + 21 + 6 + extra).unwrap();
+        let layout = PackLayout::new(bits, 64 + 21 + 6 + extra, 89).unwrap();
 
         let packed = forward_packed(&matrix, &vector, layout, align).unwrap();
         prop_assert_eq!(packed.len(), layout.ciphertexts(rows));
@@ -130,8 +139,8 @@ fn slots_hold_their_worst_case() {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     for bits in SIZES {
         let key = test_key(bits, 0);
-        let layout = PackLayout::new(bits, 40).unwrap();
-        let bound = 1i64 << (layout.value_bits() - 1);
+        let layout = PackLayout::new(bits, 40, 39).unwrap();
+        let bound = 1i64 << 39;
         // Extremes next to each other: a borrow or a carry would show in the neighbour.
         let values: Vec<i64> =
             (0..2 * layout.slots() + 3).map(|i| [-bound, bound - 1, 0, -1][i % 4]).collect();
@@ -150,11 +159,12 @@ fn slots_hold_their_worst_case() {
 
 #[test]
 fn masked_slots_are_shares() {
-    // What the protocol does: receiver's digit − mask's digit − offset is the value, up to one unit.
+    // What the protocol does: receiver's digit − mask's digit is the value modulo the slot, up to what
+    // the slots below carry.
     let seed = 32;
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let key = test_key(ModulusBits::B2048, 0);
-    let layout = PackLayout::new(ModulusBits::B2048, 70).unwrap();
+    let layout = PackLayout::new(ModulusBits::B2048, 57, 60).unwrap();
     let sanitiser = Sanitiser::new(key.public(), 8, &mut rng);
     let values: Vec<i64> = (0..50).map(|_| rng.random::<i64>() >> 4).collect();
     let all: Vec<usize> = (0..values.len()).collect();
@@ -162,34 +172,49 @@ fn masked_slots_are_shares() {
     let packed = pack(&vector.ciphertexts(&all).unwrap(), layout).unwrap();
     let masks: Vec<_> =
         packed.iter().map(|_| UniformMask::random(key.public(), &mut rng)).collect();
-    let (s, low) = (layout.slot_bits(), 66);
+    let (s, low) = (layout.slot_bits(), 57);
     let digit = |masks: &[UniformMask], i: usize| {
         masks[i / layout.slots()].digit(i % layout.slots(), s, low)
     };
     let mine: Vec<u128> = all.iter().map(|&i| digit(&masks, i)).collect();
     let sent = sanitiser.mask_and_sanitise(packed, masks, &mut rng).unwrap();
     let opened = key.decrypt(&receive(&sent)).unwrap();
+    let mut carried = false;
     for (i, &value) in values.iter().enumerate() {
         let theirs = opened[i / layout.slots()].digit(i % layout.slots(), s, low);
-        let offset = 1u128 << layout.offset_log2();
-        let sum = theirs
-            .wrapping_sub(mine[i])
-            .wrapping_sub(offset)
-            .wrapping_sub(i128::from(value) as u128);
-        let modulus = (1u128 << low) - 1;
-        assert!(sum & modulus <= 1, "slot {i}, seed {seed}: off by {}", sum & modulus);
+        let sum = theirs.wrapping_sub(mine[i]).wrapping_sub(i128::from(value) as u128);
+        let off = ((sum << (128 - low)) as i128) >> (128 - low);
+        // |v| ≤ 2^60: a quotient of 8 by the slot, a borrow, and one of the mask.
+        assert!(off.abs() <= 10, "slot {i}, seed {seed}: off by {off}");
+        carried |= off.abs() > 1;
     }
+    assert!(carried, "values wider than their slots carry, seed {seed}");
 }
 
 #[test]
 fn layouts_and_matrices_are_checked() {
-    assert_eq!(PackLayout::new(ModulusBits::B2048, 1982).unwrap().slots(), 1);
-    assert_eq!(PackLayout::new(ModulusBits::B2048, 991).unwrap().slots(), 2);
-    assert_eq!(
-        PackLayout::new(ModulusBits::B2048, 1983).unwrap_err(),
-        Error::SlotTooWide { slot_bits: 1983, available: 1982 }
-    );
-    assert!(PackLayout::new(ModulusBits::B2048, 2).is_err());
+    let slots = |slot, value| PackLayout::new(ModulusBits::B2048, slot, value).map(|l| l.slots());
+    assert_eq!(slots(1982, 1981), Ok(1));
+    assert_eq!(slots(991, 990), Ok(2));
+    assert_eq!(slots(991, 991), Ok(1));
+    assert_eq!(slots(20, 19), Ok(99));
+    assert_eq!(slots(20, 39), Ok(98));
+    // 75 slots: 14 ciphertexts become 16 of 64 slots; few values get one ciphertext each.
+    let layout = PackLayout::new(ModulusBits::B2048, 26, 40).unwrap();
+    let spread = |values| {
+        let spread = layout.spread(values);
+        (spread.slots(), spread.ciphertexts(values))
+    };
+    assert_eq!(layout.slots(), 75);
+    assert_eq!(spread(1024), (64, 16));
+    assert_eq!(spread(600), (75, 8));
+    assert_eq!(spread(601), (38, 16));
+    assert_eq!(spread(128), (16, 8));
+    assert_eq!((spread(3), spread(1), spread(0)), ((1, 3), (1, 1), (1, 0)));
+    let wide = |slot_bits| Err(Error::SlotTooWide { slot_bits, available: 1982 });
+    assert_eq!(slots(1983, 1), wide(1983));
+    assert_eq!(slots(3, 1982), wide(1983));
+    assert!(slots(2, 1).is_err());
 
     let new = |indptr: &[usize], indices: &[u32], values: &[i32]| {
         SparseMatrix::new(
@@ -230,8 +255,8 @@ fn products_refuse_what_does_not_fit() {
     let w = encrypted(&key, &[1, 2], &mut rng);
     let one = SparseMatrix::new(1, vec![0, 1], vec![0], vec![1], [false]).unwrap();
     let two = SparseMatrix::new(2, vec![0, 1], vec![0], vec![1], [false, true]).unwrap();
-    let layout = PackLayout::new(ModulusBits::B2048, 20).unwrap();
-    let big_layout = PackLayout::new(ModulusBits::B3072, 20).unwrap();
+    let layout = PackLayout::new(ModulusBits::B2048, 20, 18).unwrap();
+    let big_layout = PackLayout::new(ModulusBits::B3072, 20, 18).unwrap();
     assert!(forward_packed(&one, &w, layout, 0).is_err());
     assert_eq!(forward_packed(&two, &w, big_layout, 0).unwrap_err(), Error::KeyMismatch);
     assert_eq!(
@@ -263,20 +288,70 @@ fn a_vector_survives_its_snapshot() {
     );
     let mut w = EncryptedVector::zeros(key.public(), 5);
     accumulate_transpose(&x.unwrap(), &errors, &mut w).unwrap();
-    let bytes = w.snapshot();
-    let restored = EncryptedVector::restore(key.public(), 5, &bytes).unwrap();
+    let records = |w: &EncryptedVector, n| w.snapshot(n).map(|r| r.to_vec()).collect::<Vec<_>>();
+    let restore = |len, records: &[Vec<u8>]| {
+        let mut w = EncryptedVector::zeros(key.public(), len);
+        records.iter().try_for_each(|r| w.restore(r)).map(|()| w)
+    };
     let open = |w: &EncryptedVector| -> Vec<Option<i128>> {
         let opened = key.decrypt(&w.ciphertexts(&[0, 1, 2, 3, 4]).unwrap()).unwrap();
         opened.iter().map(|m| m.to_signed(key.public())).collect()
     };
-    assert_eq!(open(&restored), [0, -2, 0, 0, -21].map(Some), "seed {seed}");
-    assert_eq!(
-        (restored.touched(), restored.is_touched(0), restored.is_touched(4)),
-        (2, false, true)
-    );
-    assert!(EncryptedVector::restore(key.public(), 4, &bytes).is_err(), "index past the end");
-    assert!(EncryptedVector::restore(key.public(), 5, &bytes[..bytes.len() - 1]).is_err());
-    let mut bad = bytes.clone();
-    bad[8] = 4; // both records on column 4
-    assert_eq!(EncryptedVector::restore(key.public(), 5, &bad).unwrap_err(), DecodeError::Index);
+    // All columns in one record, and one column in each.
+    for (per_record, count) in [(9, 1), (1, 2)] {
+        let records = records(&w, per_record);
+        assert_eq!(records.len(), count);
+        let restored = restore(5, &records).unwrap();
+        assert_eq!(open(&restored), [0, -2, 0, 0, -21].map(Some), "seed {seed}");
+        assert_eq!(
+            (restored.touched(), restored.is_touched(0), restored.is_touched(4)),
+            (2, false, true)
+        );
+        let again = restored.snapshot(per_record).map(|r| r.to_vec());
+        assert!(again.eq(records), "the bytes are canonical");
+    }
+    let [record] = records(&w, 2).try_into().unwrap();
+    assert_eq!(record.len(), 2 * EncryptedVector::snapshot_bytes(ModulusBits::B2048));
+    let refused = |len, records: &[Vec<u8>]| restore(len, records).map(drop).unwrap_err();
+    assert_eq!(refused(4, std::slice::from_ref(&record)), DecodeError::Index, "index past the end");
+    assert_eq!(refused(5, &[record.clone(), record.clone()]), DecodeError::Index, "twice");
+    let short = &record[..record.len() - 1];
+    assert!(matches!(refused(5, &[short.to_vec()]), DecodeError::Length { .. }));
+    let mut bad = record.clone();
+    bad[0] = 4; // both on column 4
+    assert_eq!(refused(5, &[bad]), DecodeError::Index);
+    let mut bad = record.clone();
+    bad[4..260].fill(0xff);
+    assert_eq!(refused(5, &[bad]), DecodeError::OutOfRange { index: 0 });
+    let mut bad = record;
+    bad[4..260].fill(0);
+    assert_eq!(refused(5, &[bad]), DecodeError::NotCoprime);
+    assert!(restore(5, &[]).is_ok_and(|w| w.touched() == 0));
+}
+
+#[test]
+fn computed_ciphertexts_and_keys_survive_their_storage() {
+    let seed = 35;
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let key = test_key(ModulusBits::B2048, 0);
+    let sums = encrypted(&key, &[7, -9], &mut rng).ciphertexts(&[1, 0]).unwrap();
+    let sums = sums.add_signed(&[1, 2]).unwrap();
+    let public =
+        PublicKey::from_stored_bytes(ModulusBits::B2048, &key.public().to_bytes()).unwrap();
+    assert_eq!(&public, key.public());
+    let bytes = sums.to_local_bytes();
+    let opened = key.decrypt(&Ciphertexts::decode(key.public(), &bytes, 2).unwrap()).unwrap();
+    let opened: Vec<_> = opened.iter().map(|m| m.to_signed(key.public())).collect();
+    assert!(Ciphertexts::decode(&public, &bytes, 2).unwrap().to_local_bytes() == bytes);
+    assert_eq!(opened, [-8, 9].map(Some), "seed {seed}");
+
+    let bytes = key.public().to_bytes();
+    let refused =
+        |bytes: &[u8]| PublicKey::from_stored_bytes(ModulusBits::B2048, bytes).unwrap_err();
+    assert_eq!(refused(&bytes[..255]), KeyError::WrongLength);
+    let (mut even, mut small) = (bytes.clone(), bytes);
+    even[0] ^= 1;
+    assert_eq!(refused(&even), KeyError::SmallFactor);
+    small[255] &= 0x7f;
+    assert_eq!(refused(&small), KeyError::WrongLength);
 }

@@ -6,13 +6,13 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 
-use num_bigint::BigUint;
+use num_bigint::{BigInt, BigUint};
 use num_integer::Integer;
 use rand::rand_core::{TryCryptoRng, TryRng};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use super::operations::{SIZES, big, modulus, numbers, receive};
+use super::operations::{SIZES, big, modulus, numbers, receive, residue};
 use super::test_key;
 use crate::fixtures::test_primes;
 use crate::*;
@@ -118,6 +118,33 @@ fn every_encryption_is_randomised() {
     }
 }
 
+/// Over the ends of two prepared batches, in calls that take all sorts of parts of them.
+#[test]
+fn prepared_randomness_is_used_once() {
+    let seed = 61;
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let key = test_key(ModulusBits::B2048, 0);
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let owner = OwnerEncryptor::new(&key, &mut rng);
+    let pool = one_thread.install(|| EncryptionPool::start(owner, rng)).unwrap();
+    let mut seen = HashSet::new();
+    for count in [1, 1000, 0, 40, 1007, 24] {
+        let values: Vec<i128> = (0..count).map(|v| if v % 2 == 0 { v } else { -v }).collect();
+        let c = receive(&pool.encrypt_signed(&values));
+        // With the plaintext taken off, a number is r^N: equal ones were the same randomness.
+        let n = modulus(key.public());
+        for (c, &value) in numbers(&c).iter().zip(&values) {
+            let negated = residue(BigInt::from(-value), &n);
+            let unmasked = c * (BigUint::from(1u8) + &n * negated) % (&n * &n);
+            assert!(seen.insert(unmasked), "randomness is used twice, seed {seed}");
+        }
+        for (plaintext, &value) in key.decrypt(&c).unwrap().iter().zip(&values).take(3) {
+            assert_eq!(plaintext.to_signed(key.public()), Some(value), "seed {seed}");
+        }
+    }
+    assert_eq!(seen.len(), 2072);
+}
+
 #[test]
 fn a_returned_ciphertext_does_not_show_what_was_computed() {
     let seed = 52;
@@ -127,11 +154,11 @@ fn a_returned_ciphertext_does_not_show_what_was_computed() {
         let pk = holder.key.public();
         let owner = OwnerEncryptor::new(&holder.key, &mut rng);
         let sanitiser = Sanitiser::new(pk, 10, &mut rng);
-        let sent = receive(&owner.encrypt_u128(&[1, 2, 3], &mut rng));
+        let sent = receive(&owner.encrypt_signed(&[1, 2, 3], &mut rng));
         let x =
             SparseMatrix::new(3, vec![0, 3], vec![0, 1, 2], vec![5, 1, -7], [true, false, true]);
         let w = EncryptedVector::from_ciphertexts(sent.clone());
-        let layout = PackLayout::new(bits, 60).unwrap();
+        let layout = PackLayout::new(bits, 60, 58).unwrap();
         let packed = || forward_packed(x.as_ref().unwrap(), &w, layout, 4).unwrap();
 
         // What the key holder expects if it guesses x: the product of its own r_j^(x_j).
@@ -165,7 +192,7 @@ fn sanitising_hides_the_jacobi_symbol() {
     let pk = holder.key.public();
     let sanitiser = Sanitiser::new(pk, 10, &mut rng);
     let trivial = EncryptedVector::zeros(pk, 64).ciphertexts(&(0..64).collect::<Vec<_>>()).unwrap();
-    let packed = pack(&trivial, PackLayout::new(bits, 1982).unwrap()).unwrap();
+    let packed = pack(&trivial, PackLayout::new(bits, 1982, 1980).unwrap()).unwrap();
     let masks = packed.iter().map(|_| UniformMask::random(pk, &mut rng)).collect();
     let sent = sanitiser.mask_and_sanitise(packed, masks, &mut rng).unwrap();
     let r = holder.randomness(&receive(&sent));
@@ -227,7 +254,7 @@ fn the_flood_is_as_long_as_rule_2_says() {
         let sanitiser = Sanitiser::new(pk, uses, &mut rng);
         let [g, h] = sanitiser.generators().map(|x| number(&x, n));
         let c = pk.encrypt_reference(&[Plaintext::from_u128(bits, 9)], &mut rng).unwrap();
-        let packed = pack(&c, PackLayout::new(bits, bits.bits() - 66).unwrap()).unwrap();
+        let packed = pack(&c, PackLayout::new(bits, bits.bits() - 66, 64).unwrap()).unwrap();
         let before = numbers(&packed[0].to_ciphertexts_for_tests()).remove(0);
         let m = holder.key.decrypt(&packed[0].to_ciphertexts_for_tests()).unwrap().remove(0);
         let mask = UniformMask::random(pk, &mut rng);
@@ -346,8 +373,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let key = test_key(ModulusBits::B2048, 0);
             let owner = OwnerEncryptor::new(&key, &mut rng);
             let sanitiser = Sanitiser::new(key.public(), 10, &mut rng);
-            let fresh = owner.encrypt_u128(&[1, 2, 3, 4, 5], &mut rng);
-            let packed = pack(&receive(&fresh), PackLayout::new(ModulusBits::B2048, 1000).unwrap());
+            let fresh = owner.encrypt_signed(&[1, 2, 3, 4, 5], &mut rng);
+            let packed =
+                pack(&receive(&fresh), PackLayout::new(ModulusBits::B2048, 1000, 998).unwrap());
             let packed = packed.unwrap();
             let masks =
                 packed.iter().map(|_| UniformMask::random(key.public(), &mut rng)).collect();
@@ -372,5 +400,6 @@ fn masks_cannot_be_copied() {
     assert!(<UniformMask as IsNotClone<_>>::holds());
     assert!(<Plaintext as IsNotClone<_>>::holds());
     assert!(<SecretKey as IsNotClone<_>>::holds());
+    assert!(<EncryptionPool as IsNotClone<_>>::holds());
     assert!(<SendableCiphertexts as IsNotClone<_>>::holds());
 }

@@ -33,11 +33,11 @@ fn debug_shows_no_secret() {
         shows(&Sanitiser::new(pk, 10, rng), &format!("Sanitiser {{ key: {name}, .. }}"));
         let owner = OwnerEncryptor::new(&key, rng);
         shows(&owner, &format!("OwnerEncryptor({name})"));
-        let sent = owner.encrypt_u128(&[1, 2, 3], rng);
+        let sent = owner.encrypt_signed(&[1, 2, 3], rng);
         shows(&sent, &format!("SendableCiphertexts(3 under {name})"));
         let received = receive(&sent);
         shows(&received, &format!("Ciphertexts(3 under {name})"));
-        let packed = pack(&received, PackLayout::new(bits, 60).unwrap()).unwrap();
+        let packed = pack(&received, PackLayout::new(bits, 60, 58).unwrap()).unwrap();
         shows(&packed[0], &format!("Packed(3 slots under {name})"));
         shows(received.residues(), "Residues { len: 3, .. }");
         shows(&EncryptedVector::from_ciphertexts(received), "EncryptedVector(3 of 3 touched)");

@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// Also write the report as JSON
     #[arg(long, value_name = "OUT.json")]
     json: Option<PathBuf>,
+    /// Also write the report as an HTML page
+    #[arg(long, value_name = "OUT.html")]
+    report: Option<PathBuf>,
 }
 
 /// The data of both.
@@ -83,39 +86,38 @@ impl Args {
         })
     }
 
-    /// Where the report goes as JSON, opened before minutes of work depend on it.
-    pub(crate) fn json_file(&self) -> Result<Option<(&Path, File)>, DemoError> {
-        let Some(path) = self.json.as_deref() else { return Ok(None) };
-        match File::create(path) {
-            Ok(file) => Ok(Some((path, file))),
-            Err(e) => Err(DemoError::Usage(format!("{}: {e}", path.display()))),
-        }
+    /// Where the report goes as JSON and as a page, opened before minutes of work depend on it.
+    pub(crate) fn output_files(&self) -> Result<[Option<(&Path, File)>; 2], DemoError> {
+        Ok([created(self.json.as_deref())?, created(self.report.as_deref())?])
     }
 
     /// The job on those files.
     pub(crate) fn job(&self) -> Result<JobSpec, DemoError> {
         let usage = |e: caesar_client::ConfigError| DemoError::Usage(e.to_string());
-        let (train, test) = (PartyData::TRAIN.to_owned(), PartyData::TEST.to_owned());
         let modulus_bits = self.modulus_bits.map(ModulusBits::try_from);
         let job = JobSpec {
             name: "demo".to_owned(),
-            data: DataSets {
-                train_a: train.clone(),
-                test_a: test.clone(),
-                train_b: train,
-                test_b: test,
-            },
+            data: DataSets::alike(PartyData::TRAIN, PartyData::TEST),
             training: Training {
                 epochs: self.epochs,
                 batch_size: self.batch_size,
                 learning_rate: self.learning_rate,
                 l2: self.l2,
+                ..Training::default()
             },
             modulus_bits: modulus_bits.transpose().map_err(usage)?,
+            priority: 0,
         };
         job.validate().map_err(usage)?;
         Ok(job)
     }
+}
+
+fn created(path: Option<&Path>) -> Result<Option<(&Path, File)>, DemoError> {
+    let open = |path: &Path| {
+        File::create(path).map_err(|e| DemoError::Usage(format!("{}: {e}", path.display())))
+    };
+    path.map(|path| Ok((path, open(path)?))).transpose()
 }
 
 /// default_credit of the repository: train A, train B, test A, test B.

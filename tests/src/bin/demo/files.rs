@@ -67,7 +67,7 @@ fn format_of(party: Party, path: &Path, columns: &Columns<'_>) -> Result<Format,
     let (same, other) = if plain == name { ("", ".gz") } else { (".gz", "") };
     let candidates = [same, other].map(|gz| path.with_file_name(format!("{stem}.ids{gz}")));
     match candidates.iter().find(|ids| ids.is_file()) {
-        Some(ids) => Ok(Format::Libsvm { ids: ids.clone() }),
+        Some(ids) => Ok(Format::Libsvm { ids: ids.clone(), columns: None }),
         None => Err(DemoError::Usage(format!(
             "{} needs its ids, one a line, in {}",
             path.display(),
@@ -108,7 +108,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let ids = |name: &str| match format_of(Party::B, &at(name), &COLUMNS) {
-            Ok(Format::Libsvm { ids }) => Some(ids),
+            Ok(Format::Libsvm { ids, .. }) => Some(ids),
             _ => None,
         };
         assert_eq!(ids("x.svm.gz"), None);

@@ -4,13 +4,16 @@ mod args;
 mod files;
 
 use std::{
+    fs::File,
     io::{self, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
 use args::Args;
 use caesar_client::{
-    Error as ClientError, Failure, JobSpec, JobState, Report,
+    Error as ClientError, Failure, Job, JobSpec, JobState, Report,
+    report::{self, Document},
     terminal::{self, ProgressView},
 };
 use caesar_e2e::{HarnessError, Pair, PairPlan, Party, Profile, build_node};
@@ -58,7 +61,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<(), DemoError> {
     let parties = args.parties()?;
-    let mut json = args.json_file()?;
+    let [json, page] = args.output_files()?;
     let spec = args.job()?;
     let mut stop = StopSignals::new()?;
     let plan = PairPlan::new(build_node(Profile::own())?, parties.a.catalogue, parties.b.catalogue);
@@ -75,28 +78,35 @@ async fn run(args: &Args) -> Result<(), DemoError> {
         outcome = train(&pair, &spec) => outcome,
         () = stop.any() => Err(DemoError::Interrupted),
     };
-    let report = outcome.inspect_err(|error| show_logs(&pair, error))?;
+    let (job, report) = outcome.inspect_err(|error| show_logs(&pair, error))?;
     pair.stop()?;
 
     show(&terminal::report_table(&report));
-    if let Some((path, file)) = &mut json {
-        let text = serde_json::to_string_pretty(&report).expect("text keys and numbers");
-        writeln!(file, "{text}").map_err(|source| HarnessError::Io {
-            action: format!("cannot write {}", path.display()),
-            source,
-        })?;
-    }
-    Ok(())
+    let text = serde_json::to_string_pretty(&report).expect("text keys and numbers");
+    write(json, &text)?;
+    write(page, &report::render(&Document::new(&job, &report)))
 }
 
-async fn train(pair: &Pair, spec: &JobSpec) -> Result<Report, DemoError> {
+fn write(output: Option<(&Path, File)>, text: &str) -> Result<(), DemoError> {
+    let Some((path, mut file)) = output else { return Ok(()) };
+    let written = writeln!(file, "{text}").map_err(|source| HarnessError::Io {
+        action: format!("cannot write {}", path.display()),
+        source,
+    });
+    Ok(written?)
+}
+
+async fn train(pair: &Pair, spec: &JobSpec) -> Result<(Job, Report), DemoError> {
     let client = pair.client(Party::B).await?;
     let job = client.submit(spec).await?;
     let mut view = ProgressView::new();
     let job = client.follow(&job.id, |job| view.update(job)).await?;
     drop(view);
-    match (job.state, job.failure) {
-        (JobState::Succeeded, _) => Ok(client.result(&job.id).await?),
+    match (job.state, job.failure.clone()) {
+        (JobState::Succeeded, _) => {
+            let report = client.result(&job.id).await?;
+            Ok((job, report))
+        }
         (_, Some(failure)) => Err(DemoError::Job(failure)),
         (_, None) => Err(DemoError::Cancelled),
     }

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Submit a job and print its id
     Submit {
-        /// The job: name, `[data]`, `[training]`, modulus_bits
+        /// The job: name, `[data]`, `[training]`, modulus_bits, priority
         job: PathBuf,
         /// Show progress, then the result
         #[arg(long)]
@@ -28,6 +28,17 @@ pub(crate) enum Command {
         /// Name of this submission; repeating it returns the same job
         #[arg(long, value_name = "ID")]
         request_id: Option<String>,
+        /// Instead of the priority in the file: higher is taken from the queue first, -100 to 100
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        priority: Option<i32>,
+        /// One job for each of these classes of B's label column, with that class as positive_class
+        #[arg(
+            long,
+            value_name = "CLASS,...",
+            value_delimiter = ',',
+            conflicts_with_all = ["wait", "request_id"]
+        )]
+        one_vs_rest: Vec<String>,
     },
     /// Show a job's progress until it has ended
     Watch {
@@ -46,6 +57,20 @@ pub(crate) enum Command {
         /// As JSON with stable names
         #[arg(long)]
         json: bool,
+        /// Add all tables of the evaluation; JSON has them always
+        #[arg(long)]
+        full: bool,
+        /// Add where the time went, step by step at both parties; JSON has it always
+        #[arg(long)]
+        profile: bool,
+    },
+    /// Write the result of a job that has succeeded as an HTML page
+    Report {
+        /// As printed by `submit`
+        job: JobId,
+        /// The page; `-` is standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
     /// End a job at both nodes
     Cancel {

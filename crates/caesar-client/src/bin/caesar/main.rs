@@ -8,7 +8,8 @@ use std::{
 };
 
 use caesar_client::{
-    Client, ClientConfig, Error, Job, JobId, JobSpec, JobState, Refusal,
+    Client, ClientConfig, ConfigError, Error, Job, JobId, JobSpec, JobState, Refusal, Report,
+    report,
     terminal::{self, ProgressView},
 };
 use clap::Parser as _;
@@ -50,9 +51,21 @@ fn exit_of(error: &Error) -> Exit {
 async fn run(args: Args) -> Result<Exit, Error> {
     // Read the job before connecting: its mistakes need no node.
     let command = match args.command {
-        Command::Submit { job, wait, request_id } => {
-            let spec = JobSpec::from_file(job)?;
+        Command::Submit { job, wait, request_id, priority, one_vs_rest } => {
+            let mut spec = JobSpec::from_file(job)?;
+            if let Some(priority) = priority {
+                spec.priority = priority;
+                spec.validate()?;
+            }
+            let specs = one_vs_rest.iter().map(|class| spec.for_class(class));
+            let specs = specs.collect::<Result<Vec<_>, _>>()?;
             let client = connect(args.config).await?;
+            if !specs.is_empty() {
+                for spec in &specs {
+                    print(client.submit(spec).await?.id.as_str());
+                }
+                return Ok(Exit::Done);
+            }
             let job = match request_id {
                 Some(id) => client.submit_as(&id, &spec).await?,
                 None => client.submit(&spec).await?,
@@ -73,14 +86,34 @@ async fn run(args: Args) -> Result<Exit, Error> {
             }
             Ok(Exit::Done)
         }
-        Command::Result { job, json } => {
-            // A failed job has no result, and its reason says more than that.
-            let state = client.get(&job).await?;
-            if matches!(state.state, JobState::Failed | JobState::Cancelled) {
-                return Ok(ended(&state));
+        Command::Result { job, json, full, profile } => {
+            let Some((_, report)) = result(&client, &job).await? else {
+                return Ok(Exit::JobFailed);
+            };
+            if json {
+                print(&to_json(&report));
+                return Ok(Exit::Done);
             }
-            let report = client.result(&job).await?;
-            print(&if json { to_json(&report) } else { terminal::report_table(&report) });
+            print(&terminal::report_table(&report));
+            if full {
+                print(&terminal::evaluation_tables(&report));
+            }
+            if profile {
+                print(&terminal::profile_table(&report));
+            }
+            Ok(Exit::Done)
+        }
+        Command::Report { job, output } => {
+            let Some((job, report)) = result(&client, &job).await? else {
+                return Ok(Exit::JobFailed);
+            };
+            let page = report::render(&report::Document::new(&job, &report));
+            if output.as_os_str() == "-" {
+                print(&page);
+                return Ok(Exit::Done);
+            }
+            std::fs::write(&output, page)
+                .map_err(|source| ConfigError::Unwritable { file: output, source })?;
             Ok(Exit::Done)
         }
         Command::Cancel { job } => {
@@ -92,6 +125,17 @@ async fn run(args: Args) -> Result<Exit, Error> {
             Ok(Exit::Done)
         }
     }
+}
+
+/// The job and its result. A failed job has none, and its reason says more than that: it is shown.
+async fn result(client: &Client, id: &JobId) -> Result<Option<(Job, Report)>, Error> {
+    let job = client.get(id).await?;
+    if matches!(job.state, JobState::Failed | JobState::Cancelled) {
+        ended(&job);
+        return Ok(None);
+    }
+    let report = client.result(id).await?;
+    Ok(Some((job, report)))
 }
 
 async fn connect(config: std::path::PathBuf) -> Result<Client, Error> {
@@ -141,7 +185,7 @@ fn ended(job: &Job) -> Exit {
     }
 }
 
-fn to_json(report: &caesar_client::Report) -> String {
+fn to_json(report: &Report) -> String {
     serde_json::to_string_pretty(report).expect("a report has only text keys and numbers")
 }
 

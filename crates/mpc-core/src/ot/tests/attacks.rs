@@ -1,6 +1,7 @@
 //! What a party or the network can do to the messages, and what comes of it.
 
 use rand::RngExt;
+use zeroize::Zeroizing;
 
 use super::harness::{
     DEPTHS, Functionality, Real, binding, one_extension, real_inner_products, rng, set_up_with,
@@ -10,7 +11,7 @@ use crate::ot::extension::Span;
 use crate::ot::setup::{Seeds, Tags};
 use crate::ot::{
     ChoiceBits, Corrections, ExtensionMessage, ExtensionReceiver, ExtensionSender, MAX_EXTEND,
-    OleShape, OtError, SetupReply, SetupRequest, TreeDepth, ole,
+    OleShape, OtError, SetupReply, SetupRequest, TopBits, TreeDepth, Wraps, lift, ole,
 };
 use crate::wire::{DecodeError, Message};
 
@@ -55,16 +56,18 @@ fn points_outside_the_group_and_the_identity_are_refused() {
     }
 }
 
+/// No message but the honest one's length is accepted.
+fn refuses<P: Copy>(bytes: &[u8], params: P, decode: fn(&[u8], P) -> bool) {
+    assert!(decode(bytes, params), "the honest message decodes");
+    assert!(!decode(&bytes[..bytes.len() - 1], params), "one byte short");
+    assert!(!decode(&[], params), "empty");
+    let mut long = bytes.to_vec();
+    long.push(0);
+    assert!(!decode(&long, params), "one byte long");
+}
+
 #[test]
 fn every_message_refuses_other_lengths() {
-    fn refuses<P: Copy>(bytes: &[u8], params: P, decode: fn(&[u8], P) -> bool) {
-        assert!(decode(bytes, params), "the honest message decodes");
-        assert!(!decode(&bytes[..bytes.len() - 1], params), "one byte short");
-        assert!(!decode(&[], params), "empty");
-        let mut long = bytes.to_vec();
-        long.push(0);
-        assert!(!decode(&long, params), "one byte long");
-    }
     for depth in DEPTHS {
         let mut rng = rng(23);
         let (waiting, request) = ExtensionSender::start(&binding(1), depth, &mut rng);
@@ -79,7 +82,8 @@ fn every_message_refuses_other_lengths() {
         let mut b = waiting.finish(&reply).expect("A is honest");
         let ots_b = b.extend(ots.len(), &message).expect("A is honest");
         let (choices, _) = ole::choose(&[1; 15], shape, ots).expect("operands are in range");
-        let (corrections, _) = ole::respond(&[1; 15], shape, ots_b, &choices).expect("same batch");
+        let (corrections, _) =
+            ole::respond(&[[1; 2]; 15], shape, ots_b, &choices).expect("same batch");
         refuses(&corrections.to_bytes(), shape, |b, p| Corrections::decode(b, p).is_ok());
         refuses(&choices.to_bytes(), shape, |b, p| ChoiceBits::decode(b, p).is_ok());
     }
@@ -254,7 +258,7 @@ fn counts_out_of_range_or_in_disagreement_are_refused() {
 #[test]
 fn operands_and_dimensions_out_of_range_are_refused() {
     for (rows, terms, ring) in
-        [(0, 1, 62), (1, 0, 62), (1, 1, 15), (1, 1, 121), (MAX_EXTEND, 1, 62), (usize::MAX, 2, 62)]
+        [(0, 1, 62), (1, 0, 62), (1, 1, 15), (1, 1, 63), (MAX_EXTEND, 1, 62), (usize::MAX, 2, 62)]
     {
         assert!(OleShape::new(rows, terms, ring).is_err(), "{rows} × {terms}, ring {ring}");
     }
@@ -264,7 +268,7 @@ fn operands_and_dimensions_out_of_range_are_refused() {
         let (a, _) = real.random_transfers(18);
         assert_eq!(ole::choose(&x, shape, a).err(), Some(OtError::Operand));
     }
-    for y in [[0, 1 << 40], [-(1 << 40), 0], [i64::MIN, 0]] {
+    for y in [[[0, 0], [1 << 40, 0]], [[0, -(1 << 40)], [0, 0]], [[i64::MIN, 0], [0, 0]]] {
         let (a, b) = real.random_transfers(18);
         let (choices, _) = ole::choose(&[1, 2], shape, a).expect("operands are in range");
         assert_eq!(ole::respond(&y, shape, b, &choices).err(), Some(OtError::Operand));
@@ -274,7 +278,7 @@ fn operands_and_dimensions_out_of_range_are_refused() {
     assert_eq!(ole::choose(&[1, 2], shape, a).err(), Some(transfers));
     let (a, _) = real.random_transfers(18);
     let (choices, _) = ole::choose(&[1, 2], shape, a).expect("operands are in range");
-    assert_eq!(ole::respond(&[1, 2], shape, b, &choices).err(), Some(transfers));
+    assert_eq!(ole::respond(&[[1, 2]; 2], shape, b, &choices).err(), Some(transfers));
     let (a, _) = real.random_transfers(18);
     assert_eq!(ole::choose(&[1], shape, a).err().map(OtError::code), Some("ot-shape"));
 }
@@ -290,13 +294,13 @@ fn messages_of_another_batch_are_refused() {
     let (choices2, state2) = ole::choose(&[1, 2], other, a2).expect("operands are in range");
     // Other transfers, then another shape.
     let step = OtError::OutOfStep { expected: 18, found: 0 };
-    assert_eq!(ole::respond(&[3, 4], shape, b2, &choices1).err(), Some(step));
-    let (corrections1, _) = ole::respond(&[3, 4], shape, b1, &choices1).expect("same batch");
+    assert_eq!(ole::respond(&[[3, 4]; 2], shape, b2, &choices1).err(), Some(step));
+    let (corrections1, _) = ole::respond(&[[3, 4]; 2], shape, b1, &choices1).expect("same batch");
     assert_eq!(state2.finish(&corrections1).err().map(OtError::code), Some("ot-shape"));
     assert!(state1.finish(&corrections1).is_ok());
     let (_, b3) = real.random_transfers(18);
     assert_eq!(
-        ole::respond(&[3, 4], shape, b3, &choices2).err().map(OtError::code),
+        ole::respond(&[[3, 4]; 2], shape, b3, &choices2).err().map(OtError::code),
         Some("ot-shape")
     );
 }
@@ -314,24 +318,27 @@ fn changed_ole_messages_change_the_sum_as_documented() {
         let mut bytes = choices.to_bytes();
         flip_choice.into_iter().for_each(|i| bytes[8 + i / 8] ^= 1 << (i % 8));
         let choices = ChoiceBits::decode(&bytes, shape).expect("the length is right");
-        let (corrections, b) = ole::respond(&[y], shape, b, &choices).expect("same batch");
+        let (corrections, b) = ole::respond(&[[y, 1 - y]], shape, b, &choices).expect("same batch");
         let mut bytes = corrections.to_bytes();
         flip_correction.into_iter().for_each(|j| bytes[8 + j / 8] ^= 1 << (j % 8));
         let corrections = Corrections::decode(&bytes, shape).expect("the length is right");
         let a = state.finish(&corrections).expect("same batch");
-        a[0].wrapping_add(b[0]) & ((1 << 62) - 1)
+        [0, 1].map(|k| a[0][k].wrapping_add(b[0][k]) & ((1 << 62) - 1))
     };
-    let sum = u128::from(x as u16) * y as u128;
+    let sum = [y, 1 - y].map(|y| (i64::from(x) * y) as u64 & ((1 << 62) - 1));
     assert_eq!(run(None, None), sum);
     for i in 0..9 {
         assert_ne!(run(Some(i), None), sum, "choice bit {i}");
     }
-    // Bit 0 of x is 1 and uses the first 62 bits, bit 1 is 0 and ignores the next 61.
-    for j in 0..62 {
-        let off = run(None, Some(j)).wrapping_sub(sum) & ((1 << 62) - 1);
-        assert!(off == 1 << j || off == (1u128 << 62) - (1 << j), "correction bit {j}: {off:#x}");
+    // Bit 0 of x is 1 and uses the first 62 bits of either product, bit 1 is 0 and ignores the next 61.
+    for j in 0..124 {
+        let (of, j) = (j / 62, j % 62);
+        let found = run(None, Some(62 * of + j));
+        assert_eq!(found[1 - of], sum[1 - of], "correction bit {j} of the other product");
+        let off = found[of].wrapping_sub(sum[of]) & ((1 << 62) - 1);
+        assert!(off == 1 << j || off == (1u64 << 62) - (1 << j), "correction bit {j}: {off:#x}");
     }
-    assert_eq!(run(None, Some(62)), sum);
+    assert_eq!(run(None, Some(124)), sum);
 
     let mut real = Real::new(TreeDepth::Four, 34);
     let (a, b) = real.random_transfers(9);
@@ -342,7 +349,7 @@ fn changed_ole_messages_change_the_sum_as_documented() {
         ChoiceBits::decode(&bytes, shape),
         Err(DecodeError::OutOfRange { field: "choice bits" })
     );
-    let (corrections, _) = ole::respond(&[y], shape, b, &choices).expect("same batch");
+    let (corrections, _) = ole::respond(&[[y, 1 - y]], shape, b, &choices).expect("same batch");
     let mut bytes = corrections.to_bytes();
     *bytes.last_mut().expect("not empty") |= 0x80;
     assert_eq!(
@@ -370,6 +377,41 @@ fn pads_depend_on_the_binding() {
 fn ole_runs_on_ideal_transfers() {
     let shape = OleShape::new(1, 3, 40).expect("valid dimensions");
     let (a, b) = crate::ot::ideal::random_transfers(7, 27, &mut rng(36));
-    let (a, b) = real_inner_products(&[3, -4, 5], &[100, 10, -1], shape, a, b);
-    assert_eq!(a[0].wrapping_add(b[0]) & ((1 << 40) - 1), 255);
+    let y = [[100, 1], [10, 0], [-1, 0]];
+    let (a, b) = real_inner_products(&[3, -4, 5], &y, shape, a, b);
+    assert_eq!([0, 1].map(|k| a[0][k].wrapping_add(b[0][k]) & ((1 << 40) - 1)), [255, 3]);
+}
+
+/// Messages of the lift are checked as those of the products are, and a changed one changes a value by a
+/// multiple of the ring.
+#[test]
+fn lift_messages_are_checked() {
+    let (ring, count) = (21, 9);
+    let mut real = Real::new(TreeDepth::Four, 37);
+    let shares = |v: u64| Zeroizing::new(vec![v; count]);
+    let (a, b) = real.random_transfers(count);
+    let (bits, state) = lift::choose(shares(5), ring, a).expect("one transfer a share");
+    let (wraps, own) = lift::respond(&shares(7), ring, b, &bits).expect("the same batch");
+    refuses(&bits.to_bytes(), count, |b, p| TopBits::decode(b, p).is_ok());
+    refuses(&wraps.to_bytes(), count, |b, p| Wraps::decode(b, p).is_ok());
+    let mut padded = bits.to_bytes();
+    *padded.last_mut().expect("not empty") |= 0x80;
+    assert_eq!(TopBits::decode(&padded, count), Err(DecodeError::OutOfRange { field: "top bits" }));
+    let peer = state.finish(&wraps).expect("the same batch");
+    assert!(peer.iter().zip(own.iter()).all(|(a, b)| a + b == 12));
+
+    // Other transfers, and other numbers of them.
+    let (a, b) = real.random_transfers(count);
+    assert_eq!(
+        lift::respond(&shares(7), ring, b, &bits).err(),
+        Some(OtError::OutOfStep { expected: 9, found: 0 })
+    );
+    let (next, state) = lift::choose(shares(5), ring, a).expect("one transfer a share");
+    assert_eq!(state.finish(&wraps).err(), Some(OtError::OutOfStep { expected: 9, found: 0 }));
+    let (a, b) = real.random_transfers(count - 1);
+    assert_eq!(lift::choose(shares(5), ring, a).err().map(OtError::code), Some("ot-shape"));
+    assert_eq!(
+        lift::respond(&shares(7), ring, b, &next).err().map(OtError::code),
+        Some("ot-shape")
+    );
 }

@@ -2,12 +2,13 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroizing;
 
 use crate::binding::Binding;
 use crate::ot::base::{self, BASE_OTS};
 use crate::ot::{
     ChoiceBits, Corrections, ExtensionMessage, ExtensionReceiver, ExtensionSender, OleShape,
-    RandomOtsReceiver, RandomOtsSender, SetupReply, SetupRequest, TreeDepth, ideal, ole,
+    RandomOtsReceiver, RandomOtsSender, SetupReply, SetupRequest, TreeDepth, ideal, lift, ole,
 };
 use crate::wire::Message;
 
@@ -27,6 +28,14 @@ pub(super) fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
 }
 
+/// A's and B's shares of two inner products a row.
+pub(super) type Pairs = (Vec<[u64; 2]>, Vec<[u64; 2]>);
+
+/// Operands for two products that have nothing in common but their range.
+pub(super) fn pairs(y: &[i64]) -> Vec<[i64; 2]> {
+    y.iter().map(|&y| [y, -(y / 3) - 1]).collect()
+}
+
 /// What the layers above see; every test of behaviour runs against all implementations.
 pub(super) trait Functionality {
     fn name(&self) -> String;
@@ -34,7 +43,9 @@ pub(super) trait Functionality {
     fn base_transfers(&mut self, choices: u128) -> (Vec<[u128; 2]>, Vec<u128>);
     fn random_transfers(&mut self, count: usize) -> (RandomOtsReceiver, RandomOtsSender);
     /// Shares of A and of B.
-    fn inner_products(&mut self, x: &[i16], y: &[i64], shape: OleShape) -> (Vec<u128>, Vec<u128>);
+    fn inner_products(&mut self, x: &[i16], y: &[[i64; 2]], shape: OleShape) -> Pairs;
+    /// The same values as shares in the integers.
+    fn lift(&mut self, a: &[u64], b: &[u64], ring: u32) -> (Vec<i128>, Vec<i128>);
 }
 
 /// All implementations, from one seed.
@@ -62,8 +73,11 @@ impl Functionality for Ideal {
         self.issued += count as u64;
         ideal::random_transfers(first, count, &mut self.rng)
     }
-    fn inner_products(&mut self, x: &[i16], y: &[i64], shape: OleShape) -> (Vec<u128>, Vec<u128>) {
+    fn inner_products(&mut self, x: &[i16], y: &[[i64; 2]], shape: OleShape) -> Pairs {
         ideal::inner_products(x, y, shape, &mut self.rng)
+    }
+    fn lift(&mut self, a: &[u64], b: &[u64], ring: u32) -> (Vec<i128>, Vec<i128>) {
+        ideal::lift(a, b, ring, &mut self.rng)
     }
 }
 
@@ -103,20 +117,29 @@ impl Functionality for Real {
         let message = over_the_wire(&message, (self.depth, count));
         (a, self.b.extend(count, &message).expect("A is honest"))
     }
-    fn inner_products(&mut self, x: &[i16], y: &[i64], shape: OleShape) -> (Vec<u128>, Vec<u128>) {
+    fn inner_products(&mut self, x: &[i16], y: &[[i64; 2]], shape: OleShape) -> Pairs {
         let (a, b) = self.random_transfers(shape.ots_needed());
         real_inner_products(x, y, shape, a, b)
+    }
+    fn lift(&mut self, a: &[u64], b: &[u64], ring: u32) -> (Vec<i128>, Vec<i128>) {
+        let (ots_a, ots_b) = self.random_transfers(a.len());
+        let (bits, state) =
+            lift::choose(Zeroizing::new(a.to_vec()), ring, ots_a).expect("one transfer a share");
+        let bits = over_the_wire(&bits, a.len());
+        let (wraps, b) = lift::respond(b, ring, ots_b, &bits).expect("the same batch");
+        let a = state.finish(&over_the_wire(&wraps, a.len())).expect("the same batch");
+        (a.to_vec(), b.to_vec())
     }
 }
 
 /// The OLE protocol on given transfers.
 pub(super) fn real_inner_products(
     x: &[i16],
-    y: &[i64],
+    y: &[[i64; 2]],
     shape: OleShape,
     a: RandomOtsReceiver,
     b: RandomOtsSender,
-) -> (Vec<u128>, Vec<u128>) {
+) -> Pairs {
     let (choices, state) = ole::choose(x, shape, a).expect("A's operands are in range");
     let choices: ChoiceBits = over_the_wire(&choices, shape);
     let (corrections, shares_b) = ole::respond(y, shape, b, &choices).expect("B's are too");

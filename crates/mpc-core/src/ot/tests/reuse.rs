@@ -70,7 +70,7 @@ fn equal_inputs_give_fresh_messages_and_shares() {
     let mut run = || {
         let (a, b) = real.random_transfers(shape.ots_needed());
         let (choices, _) = ole::choose(&[5; 60], shape, a).expect("operands are in range");
-        let (corrections, b) = ole::respond(&[7; 60], shape, b, &choices).expect("same batch");
+        let (corrections, b) = ole::respond(&[[7, 8]; 60], shape, b, &choices).expect("same batch");
         (choices, corrections, b)
     };
     let (first, second) = (run(), run());

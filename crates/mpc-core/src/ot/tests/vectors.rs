@@ -3,14 +3,14 @@
 
 use zeroize::Zeroizing;
 
-use super::harness::{binding, over_the_wire, real_inner_products, rng};
+use super::harness::{binding, over_the_wire, pairs, real_inner_products, rng};
 use crate::ot::check::{hash_bits_vartime, hash_columns_vartime};
 use crate::ot::crh::Crh;
 use crate::ot::prg::{self, LANES, Stream};
 use crate::ot::vole::Leaves;
 use crate::ot::{
     ExtensionReceiver, ExtensionSender, OleShape, RandomOtsReceiver, RandomOtsSender, TreeDepth,
-    ggm, ole,
+    ggm, lift, ole,
 };
 use crate::wire::Message;
 
@@ -226,19 +226,55 @@ fn one_product() {
     let shape = OleShape::new(1, 1, 62).expect("valid dimensions");
     let (a, b) = transfers();
     let (choices, _) = ole::choose(&[-200], shape, a).expect("in range");
-    let (corrections, _) = ole::respond(&[123_456_789], shape, b, &choices).expect("in range");
+    let (corrections, _) =
+        ole::respond(&[[123_456_789, -5]], shape, b, &choices).expect("in range");
     let expected = [
         "00000000000000009201",
-        "00000000000000002a5801d87782c5c843b6cbdb20265c7e3c490ae8d62a463fae4d6673aebac4b99c80e4839b2614\
-         57d8e92ee6d28f1203c79556e427b3cf3f74a5fc347f7eaf3d9a01",
+        "00000000000000002a5801d87782c548a49cd0119008bcf190edf236880997c35c98bb619979f7e3495240b756316e6\
+         a0673be3a03b11fd726b339575db623c9cc6f5c9c17e77202920f6e5aa30438a4bb97634271859dee622e1577471f5\
+         7c45dfb5162e0b8d28a7ccbfed4614e50ff64f6f987ae94a79b66ff758e3a4ff3e7f7daa399a6a35cfea38a03",
     ];
     assert_eq!(
         [hex::encode(choices.to_bytes()), hex::encode(corrections.to_bytes())],
         expected.map(str::to_owned)
     );
     let (a, b) = transfers();
-    let shares = real_inner_products(&[-200], &[123_456_789], shape, a, b);
-    assert_eq!(shares, (vec![0x2ae46db52b121307], vec![0x151b92451535b491]));
+    let shares = real_inner_products(&[-200], &[[123_456_789, -5]], shape, a, b);
+    let (a, b) =
+        ([0x2ae46db52b121307, 3233649343229331018], [0x151b92451535b491, 1378036675198057886]);
+    assert_eq!(shares, (vec![a], vec![b]));
+    assert_eq!((a[1] + b[1]) & ((1 << 62) - 1), 1000);
+}
+
+/// The lift of 12 = 5 + 7 and of 7 = (2^21 − 3) + 10 in a ring of 21 bits, on the same pads. A's shares by
+/// hand: the low 64 bits of the pad that A holds are c, minus 2^21 of them its share in the integers.
+#[test]
+fn two_lifted_values() {
+    let pads: Vec<[u128; 2]> = (0..2)
+        .map(|j| {
+            let mut pair = [7; 2];
+            Crh::new(&counting_tag()).hash_in_place(2 * j, &mut pair);
+            pair
+        })
+        .collect();
+    let (a, b) = ([5u64, (1 << 21) - 3], [7u64, 10]);
+    // A chooses 0 and 1; its top bits are 0 and 1, so it sends zeros and needs pads 0 and 1.
+    let chosen = Zeroizing::new(vec![pads[0][0], pads[1][1]]);
+    let ots_a = RandomOtsReceiver::new(0, Zeroizing::new(vec![0, 1]), chosen);
+    let ots_b = RandomOtsSender::new(0, Zeroizing::new(pads.clone()));
+    let (bits, state) = lift::choose(Zeroizing::new(a.to_vec()), 21, ots_a).expect("in range");
+    assert_eq!(hex::encode(bits.to_bytes()), "000000000000000000");
+    let (wraps, of_b) = lift::respond(&b, 21, ots_b, &bits).expect("the same batch");
+    let low = |pad: u128| pad as u64;
+    let corrections: Vec<u8> = pads
+        .iter()
+        .flat_map(|[zero, one]| low(*zero).wrapping_add(1).wrapping_sub(low(*one)).to_le_bytes())
+        .collect();
+    assert_eq!(wraps.to_bytes(), [&[0; 8], &corrections[..]].concat());
+    let of_a = state.finish(&wraps).expect("the same batch");
+    assert_eq!(of_a[0], 5 - (i128::from(low(pads[0][0])) << 21));
+    assert_eq!(of_a[1], (1 << 21) - 3 - (i128::from(low(pads[1][0]) + 1) << 21));
+    assert_eq!([of_a[0] + of_b[0], of_a[1] + of_b[1]], [12, 7]);
 }
 
 /// BLAKE3 of the request, the reply, an extension of 500, the choice bits and the corrections.
@@ -250,7 +286,7 @@ const MESSAGES: [(TreeDepth, [&str; 5]); 2] = [
             "43094d1ffb9d44b60570acca4ce8f9b5e9f0e44013ae5090df0a687f66c4782c",
             "63f86c15f67009ca7a25250b833c59141a073a29d38cfe666d5c1a8179bdd035",
             "03161d707a7995ef79f8d471bff7ed1981dc8e30ab2eec85bcfaa02f6a77b094",
-            "fde82998a28ce915b2206ea5006e1bfff6f9643a1e791b741a016821ff94a5a9",
+            "f386a321280b47157bc7362780acd9f4e3e69e40ba7766f85a317d9b1db140c3",
         ],
     ),
     (
@@ -260,7 +296,7 @@ const MESSAGES: [(TreeDepth, [&str; 5]); 2] = [
             "0ee5e0d910f842519c6f648fa44171afb352974b1ea7d8e34b97ada574b8ee71",
             "b0753d18a633a887c9e08184e67088244e3db63bff577d8b671516493962b0d2",
             "ecba2c7a68e7651371125e776de76e4868eab80ddd19884d6ba02ff0029b4231",
-            "e1f720bdda50c95af73e9a26a7f81189c8c2cacfbec66b6c5903edc6fd02d1be",
+            "455f2b48965bd4b670eb3bdca58ffb082baf023983ff1d3972412f0fcdbea5cd",
         ],
     ),
 ];
@@ -278,7 +314,7 @@ fn messages_of_a_seeded_run() {
         let shape = OleShape::new(3, 2, 62).expect("valid dimensions");
         let (ots_a, ots_b) = (ots_a.take(54).expect("enough"), ots_b.take(54).expect("enough"));
         let (choices, _) = ole::choose(&[1, -2, 3, -4, 5, -255], shape, ots_a).expect("in range");
-        let y = [7, -8, 9, -10, 11, 1 << 39];
+        let y = pairs(&[7, -8, 9, -10, 11, 1 << 39]);
         let (corrections, _) = ole::respond(&y, shape, ots_b, &choices).expect("in range");
         let bytes = [
             request.to_bytes(),

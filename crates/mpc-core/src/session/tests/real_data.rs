@@ -6,6 +6,7 @@ use std::{collections::HashMap, env, fs::File, io::Read, path::PathBuf};
 use flate2::read::GzDecoder;
 
 use super::*;
+use crate::matrix::{Column, Values};
 
 /// The data set of this name: in the repository, or below `$CAESAR_DATA`.
 fn folder(set: &str) -> Option<PathBuf> {
@@ -34,7 +35,8 @@ fn csv(path: &PathBuf, label: bool) -> Table {
         }
         values.extend(cells.map(|c| c.parse::<f64>().unwrap()));
     }
-    Table { ids, features: Features::Dense { names, values }, labels: label.then_some(labels) }
+    let features = Features::dense(names, &values);
+    Table { ids, features, labels: label.then_some(labels), weights: None }
 }
 
 fn svm(path: &PathBuf, label: bool) -> Table {
@@ -57,6 +59,7 @@ fn svm(path: &PathBuf, label: bool) -> Table {
         ids: ids.lines().map(str::to_owned).collect(),
         features: Features::Sparse { columns, indptr, indices, values },
         labels: label.then_some(labels),
+        weights: None,
     }
 }
 
@@ -83,17 +86,20 @@ fn shorten(data: &mut Data, split: usize, rows: usize) {
     ids.sort_unstable();
     let keep: HashMap<String, ()> = ids.into_iter().take(rows).map(|id| (id.clone(), ())).collect();
     for table in [&mut data.a[split], &mut data.b[split]] {
-        let Features::Dense { names, values } = &table.features else {
-            panic!("dense tables only")
-        };
-        let d = names.len();
+        let Features::Typed(columns) = &table.features else { panic!("typed tables only") };
         let picked: Vec<usize> =
             (0..table.ids.len()).filter(|&i| keep.contains_key(&table.ids[i])).collect();
-        let values = picked.iter().flat_map(|&i| values[i * d..(i + 1) * d].to_vec()).collect();
+        let shortened = |column: &Column| {
+            let Values::Numeric(numbers) = &column.values else { panic!("numbers only") };
+            let numbers = picked.iter().map(|&i| numbers.get(i).unwrap()).collect();
+            Column { values: Values::Numeric(numbers), ..column.clone() }
+        };
+        let columns = columns.iter().map(shortened).collect();
         *table = Table {
             ids: picked.iter().map(|&i| table.ids[i].clone()).collect(),
-            features: Features::Dense { names: names.clone(), values },
+            features: Features::Typed(columns),
             labels: table.labels.as_ref().map(|l| picked.iter().map(|&i| l[i]).collect()),
+            weights: None,
         };
     }
 }

@@ -7,10 +7,16 @@ use super::*;
 use crate::{
     baseline::OwnedCsr,
     features::prepare,
-    psi::{Next, Opening},
+    ot::ideal::random_transfers,
+    plan::PublicBounds,
+    psi::{AHEAD, AwaitBlinded, Blinded, Doubled, Next, Opening},
     ring::Ring,
     shares::Shares,
-    train::{feature_holder::FeatureScores, label_holder::LabelScores},
+    train::{
+        correlations::{FeatureProducts, LabelProducts, transfers},
+        masked_scores::Masked,
+        series::ErrorSeries,
+    },
 };
 
 #[track_caller]
@@ -26,6 +32,7 @@ fn dense() -> Table {
         ids: ["customer-4711", "customer-4712"].map(str::to_owned).to_vec(),
         features: features(&[vec![86_753.093_75], vec![-3.25]], false),
         labels: Some(vec![true, false]),
+        weights: Some(vec![0.125, 86.5]),
     }
 }
 
@@ -33,13 +40,13 @@ fn dense() -> Table {
 fn debug_shows_no_id_and_no_value() {
     let table = dense();
     let sparse = features(&[vec![0.0, 4095.5], vec![1.0, 0.0]], true);
-    shows(&table, "Table(2 rows, Dense(1 columns))");
-    shows(&Table { labels: None, ..dense() }, "Table(2 rows, Dense(1 columns))");
+    shows(&table, "Table(2 rows, Typed(1 columns))");
+    shows(&Table { labels: None, ..dense() }, "Table(2 rows, Typed(1 columns))");
     shows(&sparse, "Sparse(2 columns)");
     let csr = OwnedCsr::from_features(&sparse, &[0, 1]);
     shows(&csr, "OwnedCsr(2 x 2, ..)");
     shows(&csr.as_csr(), "Csr(2 x 2, ..)");
-    let prepared = prepare(&table, &[0, 1], &table, &[1]).unwrap();
+    let prepared = prepare(&table, &table, [&[0, 1], &[], &[1]], false).unwrap();
     shows(&prepared.train, "Rows(2 rows, ..)");
     let text = format!("{prepared:?} {prepared:#?}");
     assert!(text.contains("Rows(2 rows, ..)") && !text.contains("values"), "{text}");
@@ -51,8 +58,44 @@ fn debug_shows_no_share() {
     let shares = || Shares::new(ring, vec![0x0a1b_2c3d_4e5f_6071; 2]);
     let expected = "Shares { ring: Ring { bits: 60 }, rows: 2, .. }";
     shows(&shares(), expected);
-    shows(&FeatureScores::new(shares()), &format!("FeatureScores({expected})"));
-    shows(&LabelScores::new(shares()), &format!("LabelScores({expected})"));
+}
+
+/// The states that correlations and errors pass through.
+#[test]
+fn debug_shows_no_mask_and_no_factor() {
+    let rng = &mut ChaCha20Rng::seed_from_u64(92);
+    let bounds = PublicBounds {
+        columns: 3,
+        dense: true,
+        standardised: true,
+        column_bits: 8,
+        row_bits: 3,
+        energy_bits: 3,
+    };
+    let plan = Plan::new(&Parameters::default(), [400, 0, 100], bounds, bounds).unwrap();
+    let count = transfers(&plan, 2).iter().sum();
+    let (ots_a, ots_b) = random_transfers(0, count, rng);
+    let (a, choices) = FeatureProducts::begin(&plan, 0, 2, ots_a, rng).unwrap();
+    shows(&a, "FeatureProducts(2 rows)");
+    let series = ErrorSeries::fit(&plan.shape, plan.shape.period);
+    let targets = [true, false].map(|label| Target { label, weight: 1.0 });
+    shows(&targets[0], "Target(..)");
+    let (b, corrections) =
+        LabelProducts::respond(&plan, 0, &series, &targets, ots_b, &choices, rng).unwrap();
+    shows(&b, "LabelProducts(2 rows)");
+    let (masks_a, a, bits) = a.receive(&corrections).unwrap();
+    shows(&masks_a, "ScoreMasks(2 rows)");
+    shows(&a, "FeatureLift(LiftReceiver(28 values))");
+    let (masks_b, factors_b, wraps) = b.receive(&bits).unwrap();
+    let factors_a = a.receive(&wraps).unwrap();
+    shows(&factors_a, "Factors(28 values)");
+    let ring = plan.score_ring(0);
+    let scores = || Shares::new(ring, vec![0x0a1b_2c3d; 2]);
+    let (a, from_a) = Masked::new(Role::FeatureHolder, scores(), masks_a);
+    let (b, from_b) = Masked::new(Role::LabelHolder, scores(), masks_b);
+    shows(&a, "Masked(2 rows)");
+    shows(&a.receive(&from_b, factors_a), "ErrorShares(2 rows)");
+    shows(&b.receive(&from_a, factors_b), "ErrorShares(2 rows)");
 }
 
 #[test]
@@ -67,9 +110,27 @@ fn debug_of_an_intersection_under_way_shows_no_id_and_no_exponent() {
     shows(&a, "Blinding(Run(Own(2 ids), 0 of 2 own, 0 of 1))");
     let ((from_a, a), (from_b, b)) = (a.blind(), b.blind());
     shows(&a, "AwaitBlinded(Run(Own(2 ids), 0 of 2 own, 0 of 1))");
+    let (a, b) = (rest_of_rounds(a, AHEAD), rest_of_rounds(b, AHEAD));
     let (_, a) = a.receive(from_b).unwrap();
     let (to_a, _) = b.receive(from_a).unwrap();
     shows(&a, "AwaitDoubled(Run(Own(2 ids), 0 of 2 own, 1 of 1))");
-    let Next::Match(matching) = a.receive(to_a).unwrap() else { panic!("one chunk") };
+    let Next::Chunk(a) = a.receive(Doubled::default()).unwrap() else { panic!("no answer yet") };
+    let a = rest_of_rounds(a.blind().1, AHEAD - 1);
+    let Next::Match(matching) = a.receive(Blinded::default()).unwrap().1.receive(to_a).unwrap()
+    else {
+        panic!("one chunk")
+    };
     shows(&matching, "Matching(Run(Own(2 ids), 2 of 2 own, 1 of 1))");
+}
+
+/// The same state so many rounds later, in which nothing is due.
+fn rest_of_rounds(mut state: AwaitBlinded<'_>, rounds: usize) -> AwaitBlinded<'_> {
+    for _ in 0..rounds {
+        let (_, waiting) = state.receive(Blinded::default()).unwrap();
+        let Next::Chunk(next) = waiting.receive(Doubled::default()).unwrap() else {
+            panic!("nothing was received")
+        };
+        state = next.blind().1;
+    }
+    state
 }

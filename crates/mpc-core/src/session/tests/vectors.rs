@@ -2,21 +2,28 @@
 //! bytes and bad ones. A good vector must decode and encode to the same bytes; a bad one must give
 //! exactly the stated error.
 
-use super::super::evaluation::OpenedShares;
+use super::super::{
+    checkpoint::{ChainHash, Position},
+    course::Decision,
+    evaluation::{OpenedShares, ReadyToOpen},
+    resume::Held,
+};
 use crate::{
     ot::{
-        ChoiceBits, Corrections, ExtensionMessage, OleShape, SetupReply, SetupRequest, TreeDepth,
+        ChoiceBits, Corrections, ExtensionMessage, OleShape, SetupReply, SetupRequest, TopBits,
+        TreeDepth, Wraps,
     },
     plan::PublicBounds,
     psi::{Blinded, Doubled, SetSize},
     ring::Ring,
-    session::Parameters,
+    session::{Parameters, parameters::Schedule},
+    train::masked_scores::MaskedScores,
     wire::{DecodeError, Message},
 };
 use paillier::ModulusBits;
 
 /// Vectors below; a loop that ran fewer must not pass.
-const COUNT: usize = 59;
+const COUNT: usize = 92;
 
 /// Encodings of the generator of Ristretto and of twice it (RFC 9496, appendix A.1).
 const G: &str = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76";
@@ -81,19 +88,29 @@ fn length(field: &'static str, expected: usize, found: usize) -> DecodeError {
 const ONE_MORE: DecodeError = DecodeError::Trailing { extra: 1 };
 
 fn parameters(v: &mut Runner) {
-    // modulus_bits, epochs, batch_size, learning_rate, l2; 0, 0, 0 and a fixed NaN mean absent.
-    let absent = "000c0000 00000000 00000000 0000000000000000 000000000000f87f";
+    // modulus_bits, epochs, batch_size, learning_rate, l2, schedule, max_steps, flags, validation; 0 and,
+    // for l2, a fixed NaN mean absent.
+    let absent = "000c0000 00000000 00000000 0000000000000000 000000000000f87f 00 00000000 00 \
+                  0000000000000000";
     assert_eq!(v.good::<Parameters>("defaults", absent, ()), Parameters::default());
-    let all = "00080000 03000000 80000000 9a9999999999b93f 7b14ae47e17a843f";
+    let all = "00080000 03000000 80000000 9a9999999999b93f 7b14ae47e17a843f 02 e8030000 06 \
+               9a9999999999c93f";
     let expected = Parameters {
         modulus_bits: ModulusBits::B2048,
         epochs: Some(3),
         batch_size: Some(128),
         learning_rate: Some(0.1),
         l2: Some(0.01),
+        schedule: Schedule::Cosine,
+        max_steps: Some(1000),
+        whiten: false,
+        weighted: true,
+        may_stop: true,
+        validation: Some(0.2),
     };
     assert_eq!(v.good::<Parameters>("all given", all, ()), expected);
-    let zero = "000c0000 00000000 00000000 0000000000000000 0000000000000000";
+    let zero = "000c0000 00000000 00000000 0000000000000000 0000000000000000 00 00000000 01 \
+                0000000000000000";
     assert_eq!(v.good::<Parameters>("l2 of 0", zero, ()).l2, Some(0.0));
     for (what, bytes, error) in [
         ("empty", "", short("modulus_bits")),
@@ -116,6 +133,9 @@ fn parameters(v: &mut Runner) {
             range("l2"),
         ),
         ("l2 above 10", &all.replacen("843f", "2840", 1), range("l2")),
+        ("an unknown schedule", &all.replacen(" 02 ", " 03 ", 1), range("schedule")),
+        ("an unknown flag", &all.replacen(" 06 ", " 0e ", 1), range("flags")),
+        ("validation above one half", &all.replacen("c93f", "e23f", 1), range("validation")),
     ] {
         v.bad::<Parameters>(what, bytes, (), error);
     }
@@ -214,19 +234,39 @@ fn transfers(v: &mut Runner) {
 }
 
 fn products(v: &mut Runner) {
-    // One product: 9 choice bits; corrections of 20, 19, …, 12 bits, 144 together.
+    // One pair of products: 9 choice bits; two corrections each of 20, 19, …, 12 bits, 288 together.
     let shape = OleShape::new(1, 1, 20).expect("within its ranges");
     let position = "0700000000000000";
     v.good::<ChoiceBits>("choice bits", &format!("{position} ff01"), shape);
     v.bad::<ChoiceBits>("a tenth bit", &format!("{position} ff03"), shape, range("choice bits"));
     v.bad::<ChoiceBits>("cut", &format!("{position} ff"), shape, short("choice bits"));
     v.bad::<ChoiceBits>("trailing", &format!("{position} ff0100"), shape, ONE_MORE);
-    v.good::<Corrections>("corrections", &format!("{position} {}", "c3".repeat(18)), shape);
-    let cut = format!("{position} {}", "c3".repeat(17));
+    v.good::<Corrections>("corrections", &format!("{position} {}", "c3".repeat(36)), shape);
+    let cut = format!("{position} {}", "c3".repeat(35));
     v.bad::<Corrections>("cut", &cut, shape, short("corrections"));
+    // 306 bits, two in the last byte.
     let shape = OleShape::new(1, 1, 21).expect("within its ranges");
-    let padded = format!("{position} {}02", "c3".repeat(19));
+    let padded = format!("{position} {}04", "c3".repeat(38));
     v.bad::<Corrections>("padding", &padded, shape, range("corrections"));
+}
+
+fn lifting(v: &mut Runner) {
+    // Ten values: a bit each, and eight bytes each.
+    let position = "0700000000000000";
+    v.good::<TopBits>("top bits", &format!("{position} ff03"), 10);
+    v.bad::<TopBits>("an eleventh bit", &format!("{position} ff07"), 10, range("top bits"));
+    v.bad::<TopBits>("cut", &format!("{position} ff"), 10, short("top bits"));
+    v.bad::<TopBits>("trailing", &format!("{position} ff0300"), 10, ONE_MORE);
+    let wraps = format!("{position} {}", "ff00000000000080".repeat(10));
+    v.good::<Wraps>("wraps", &wraps, 10);
+    v.bad::<Wraps>("cut", &wraps[..wraps.len() - 2], 10, short("wrap correction"));
+    v.bad::<Wraps>("trailing", &format!("{wraps}00"), 10, ONE_MORE);
+    // Modulo 2^20, three bytes each.
+    let ring = Ring::new(20).expect("a valid width");
+    v.good::<MaskedScores>("masked scores", "ffff0f 000000", (ring, 2));
+    v.bad::<MaskedScores>("not reduced", "ffff0f 000010", (ring, 2), range("masked score"));
+    v.bad::<MaskedScores>("cut", "ffff0f 0000", (ring, 2), short("masked score"));
+    v.bad::<MaskedScores>("trailing", "ffff0f 000000 00", (ring, 2), ONE_MORE);
 }
 
 fn openings(v: &mut Runner) {
@@ -238,10 +278,70 @@ fn openings(v: &mut Runner) {
     v.bad::<OpenedShares>("trailing", "ffff0f 000000 00", (ring, 2), ONE_MORE);
 }
 
+fn resuming(v: &mut Runner) {
+    // Flag, digest, oldest and newest mini-batch, openings.
+    let digest = "ab".repeat(32);
+    let held = |flag: &str, digest: &str, steps: &str| format!("{flag} {digest} {steps} 03000000");
+    let good = held("01", &digest, "05000000 00010000");
+    let expected = Held { setup: Some([0xab; 32]), steps: [5, 256], openings: 3 };
+    assert_eq!(v.good::<Held>("a set-up", &good, ()), expected);
+    let none = held("00", &"00".repeat(32), "00000000 00000000");
+    let expected = Held { setup: None, steps: [0, 0], openings: 3 };
+    assert_eq!(v.good::<Held>("no set-up", &none, ()), expected);
+    let flag = range("set-up flag");
+    v.bad::<Held>("another flag", &held("02", &digest, "00000000 00000000"), (), flag);
+    v.bad::<Held>("a digest of none", &held("00", &digest, "00000000 00000000"), (), flag);
+    let steps = "00000000 01000000";
+    v.bad::<Held>("mini-batches of none", &held("00", &"00".repeat(32), steps), (), flag);
+    let steps = "05000000 04000000";
+    v.bad::<Held>(
+        "oldest after newest",
+        &held("01", &digest, steps),
+        (),
+        range("newest mini-batch"),
+    );
+    v.bad::<Held>("cut", &good[..good.len() - 2], (), short("openings"));
+    v.bad::<Held>("trailing", &format!("{good}00"), (), ONE_MORE);
+
+    let good = format!("07000000 {}", "cd".repeat(32));
+    let expected = Position { step: 7, hash: ChainHash([0xcd; 32]) };
+    assert_eq!(v.good::<Position>("position", &good, ()), expected);
+    v.bad::<Position>("cut", &good[..good.len() - 2], (), short("chain hash"));
+    v.bad::<Position>("trailing", &format!("{good}00"), (), ONE_MORE);
+
+    assert_eq!(v.good::<ReadyToOpen>("ready", "02010000", ()), ReadyToOpen(258));
+    v.bad::<ReadyToOpen>("cut", "020100", (), short("chunk"));
+    v.bad::<ReadyToOpen>("trailing", "0201000000", (), ONE_MORE);
+    assert!(!v.good::<Decision>("go on", "00", ()).end);
+    assert!(v.good::<Decision>("end", "01", ()).end);
+    v.bad::<Decision>("neither", "02", (), range("decision"));
+    v.bad::<Decision>("empty", "", (), short("decision"));
+    v.bad::<Decision>("trailing", "0100", (), ONE_MORE);
+}
+
+/// The chain of a job, computed by hand: two mini-batches after a set-up.
+#[test]
+fn the_chain_of_mini_batches_has_known_values() {
+    let hash = |context: &str, parts: &[&[u8]]| {
+        let mut h = blake3::Hasher::new_derive_key(context);
+        parts.iter().for_each(|part| {
+            h.update(part);
+        });
+        *h.finalize().as_bytes()
+    };
+    let start = hash("caesar/v1 mini-batch chain: start", &[&[1; 32]]);
+    assert_eq!(ChainHash::start(&[1; 32]), ChainHash(start));
+    let context = "caesar/v1 mini-batch chain";
+    let first = hash(context, &[&start, &[1, 0, 0, 0], &[2; 32], &[3; 32]]);
+    let second = hash(context, &[&first, &[2, 0, 0, 0], &[4; 32], &[5; 32]]);
+    let chain = ChainHash(start).next(1, [[2; 32], [3; 32]]).next(2, [[4; 32], [5; 32]]);
+    assert_eq!(chain, ChainHash(second));
+}
+
 #[test]
 fn messages_have_known_encodings_and_bad_bytes_are_refused() {
     let mut v = Runner::default();
-    for part in [parameters, bounds, alignment, transfers, products, openings] {
+    for part in [parameters, bounds, alignment, transfers, products, lifting, openings, resuming] {
         part(&mut v);
     }
     assert_eq!(v.run, COUNT);

@@ -41,6 +41,13 @@ const WINDOW: usize = 5;
 /// Powers that it looks up.
 const ENTRIES: usize = 1 << WINDOW;
 
+pub(super) const NAME: &str = "ifma";
+
+/// Whether the processor has the instructions.
+pub(super) fn is_available() -> bool {
+    Cpu::detect().is_some()
+}
+
 /// The kernel for n, where the processor has the instructions.
 pub(super) fn kernel_for(n: &[u64]) -> Option<Arc<dyn Kernel>> {
     let cpu = Cpu::detect()?;
@@ -181,7 +188,7 @@ impl<const K: usize> Ifma<K> {
 
 impl<const K: usize> Kernel for Ifma<K> {
     fn name(&self) -> &'static str {
-        "ifma"
+        NAME
     }
 
     fn stride(&self) -> usize {
