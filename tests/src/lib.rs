@@ -4,6 +4,7 @@
 //! Nodes are built by cargo, configured by files in a temporary folder with fresh certificates, and
 //! talk over loopback. Every process is killed and waited for when its [`NodeProcess`] is dropped.
 
+mod arguments;
 mod binary;
 mod config;
 pub mod faults;
@@ -21,6 +22,7 @@ use std::{
 
 use thiserror::Error;
 
+pub use arguments::arguments;
 pub use binary::{Profile, build_node, cargo};
 pub use config::{Dataset, Format, Limits, Party};
 pub use pair::{Pair, PairPlan};

@@ -22,6 +22,10 @@ use clap::{Parser, ValueEnum};
 use machine::Machine;
 use report::Report;
 
+/// The node's allocator, which starts large arrays at a cache line.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Of keys' randomness, plaintexts and matrices.
 const SEED: u64 = 20_240_607;
 
@@ -66,7 +70,7 @@ enum Part {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    match run(&Args::parse_from(caesar_e2e::arguments())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

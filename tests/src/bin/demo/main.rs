@@ -50,7 +50,7 @@ impl DemoError {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(&Args::parse()).await {
+    match run(&Args::parse_from(caesar_e2e::arguments())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

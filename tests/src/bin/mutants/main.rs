@@ -38,7 +38,7 @@ struct Args {
 type Problem = String;
 
 fn main() -> ExitCode {
-    match check(&Args::parse()) {
+    match check(&Args::parse_from(caesar_e2e::arguments())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(problem) => {

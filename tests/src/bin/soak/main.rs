@@ -53,7 +53,7 @@ fn counts(sample: &Sample) -> (usize, usize, usize) {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(caesar_e2e::arguments());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = runtime.map_err(AnyError::from).and_then(|runtime| {
