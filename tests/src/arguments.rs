@@ -18,7 +18,7 @@ mod tests {
     use super::without_separator;
 
     fn kept(arguments: &[&str]) -> Vec<String> {
-        let arguments = arguments.iter().map(std::convert::Into::into);
+        let arguments = arguments.iter().map(Into::into);
         without_separator(arguments).map(|a| a.into_string().unwrap()).collect()
     }
 
