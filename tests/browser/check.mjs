@@ -19,7 +19,7 @@ const sections = [
 ];
 const charts = [
   "chart-ks", "chart-roc", "chart-pr", "chart-gains", "chart-lift", "chart-distribution",
-  "chart-calibration",
+  "chart-calibration", "chart-training",
 ];
 const readers = [
   { name: "desktop", viewport: { width: 1100, height: 1200 }, colorScheme: "light", media: "screen" },
