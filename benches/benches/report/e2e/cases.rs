@@ -9,7 +9,7 @@ use caesar_e2e::{Dataset, Format, Party, workspace_root};
 use serde::Deserialize;
 
 use super::{
-    AnyError,
+    AnyError, BATCH,
     data::{self, Columns, Row, Shape},
 };
 
@@ -17,6 +17,10 @@ use super::{
 const ROWS: usize = 10_000;
 /// Rows of its test intersection, whose evaluation is not what is measured.
 const TEST_ROWS: usize = 200;
+/// Rows a mini-batch of the cases with large ones: what the default rule takes from 650,000 rows on.
+const LARGE_BATCH: u32 = 4096;
+/// Rows of their training intersection.
+const LARGE_ROWS: usize = 41_000;
 /// Rows of the paper-scale case unless it is told otherwise: what trains within a minute.
 const PAPER_SLICE: usize = 20_480;
 /// Rows of the data set of the CAESAR paper.
@@ -30,6 +34,8 @@ pub(crate) struct Case {
     pub(crate) columns: u64,
     /// Mean non-zeros a row of both parties.
     pub(crate) nnz_per_row: f64,
+    /// Rows a mini-batch.
+    pub(crate) batch: u32,
     source: Source,
     /// KS of the reference model, if there is one.
     pub(crate) reference_ks: Option<f64>,
@@ -48,6 +54,7 @@ impl Case {
             name: name.to_owned(),
             columns: both.iter().map(|c| c.count()).sum(),
             nnz_per_row: both.iter().map(|c| c.entries_a_row()).sum::<u64>() as f64,
+            batch: BATCH,
             source: Source::Made { shape, rows },
             reference_ks: None,
         }
@@ -67,6 +74,15 @@ impl Case {
         Self::made("paper scale", shape, rows.min(PAPER_ROWS))
     }
 
+    /// The same with more rows and large mini-batches.
+    fn in_large_batches(self) -> Self {
+        let source = match self.source {
+            Source::Made { shape, .. } => Source::Made { shape, rows: LARGE_ROWS },
+            found @ Source::Found { .. } => found,
+        };
+        Self { batch: LARGE_BATCH, source, ..self }
+    }
+
     fn found(name: &str) -> Result<Option<Self>, AnyError> {
         let Some(folder) = find(name) else { return Ok(None) };
         let text = fs::read_to_string(folder.join("expected.json"))?;
@@ -75,6 +91,7 @@ impl Case {
             name: name.to_owned(),
             columns: expected.features.a + expected.features.b,
             nnz_per_row: expected.nnz_per_row.a + expected.nnz_per_row.b,
+            batch: BATCH,
             reference_ks: Some(expected.lr.joint.ks),
             source: Source::Found { folder, expected },
         }))
@@ -125,7 +142,9 @@ pub(crate) fn all(wanted: &str, rows: Option<usize>) -> Result<(Vec<Case>, Vec<S
     let dense = Shape { a: Columns::Dense(50), b: Columns::Dense(50), offset: 0.0 };
     let mut cases = vec![
         Case::made("dense", dense, ROWS),
+        Case::made("dense", dense, ROWS).in_large_batches(),
         Case::one_hot("one-hot 10k", 500),
+        Case::one_hot("one-hot 10k", 500).in_large_batches(),
         Case::one_hot("one-hot 100k", 5_000),
         Case::one_hot("one-hot 1M", 50_000),
         Case::paper_scale(rows.unwrap_or(PAPER_SLICE)),

@@ -31,6 +31,9 @@ pub(crate) struct E2e {
     pub(crate) rows: u64,
     pub(crate) columns: u64,
     pub(crate) nnz_per_row: u64,
+    /// Rows a mini-batch.
+    #[serde(default = "usual_batch")]
+    pub(crate) batch: u32,
     pub(crate) link: String,
     pub(crate) rows_per_second: f64,
     /// Payload of both nodes in training.
@@ -38,6 +41,10 @@ pub(crate) struct E2e {
     /// Share of the line used while it was in use, 0 to about 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) link_used: Option<f64>,
+}
+
+fn usual_batch() -> u32 {
+    BATCH
 }
 
 /// How long it takes to train a model as good as scikit-learn's.
@@ -116,14 +123,15 @@ impl Measured {
     }
 }
 
-/// One epoch of mini-batches of 1,024 rows, the median of three jobs.
+/// One epoch, the median of three jobs.
 pub(crate) fn rate(
     case: &Case,
     session: &Session<'_>,
     bits: ModulusBits,
     link: &Link,
 ) -> Result<E2e, AnyError> {
-    let training = Training { epochs: Some(1), batch_size: Some(BATCH), ..Training::default() };
+    let training =
+        Training { epochs: Some(1), batch_size: Some(case.batch), ..Training::default() };
     let run = session.median(bits, &training, link)?;
     Ok(E2e {
         case: case.name.clone(),
@@ -131,6 +139,7 @@ pub(crate) fn rate(
         rows: run.rows(),
         columns: case.columns,
         nnz_per_row: case.nnz_per_row.round() as u64,
+        batch: case.batch,
         link: link.name.to_owned(),
         rows_per_second: run.rows_per_second(),
         bytes_per_row: run.payload as f64 / run.rows() as f64,
@@ -163,23 +172,24 @@ fn time_to_ks(case: &Case, session: &Session<'_>, reference_ks: f64) -> Result<T
 /// The part of the report for readers.
 pub(crate) fn markdown(figures: &[E2e], time_to_ks: &[TimeToKs], notes: &[String]) -> String {
     let mut out = String::from(
-        "Two nodes as processes, one thread each; one epoch of mini-batches of 1,024 rows, rows over the \
-         seconds of the training part, the median of three jobs. Loopback has nothing between the \
+        "Two nodes as processes, one thread each; one epoch, rows over the seconds of the \
+         training part, the median of three jobs. Loopback has nothing between the \
          nodes, the other links are a proxy. Bytes are the nodes' payload in training, both ways \
          together; the floor is two ciphertexts a row. \"Line used\" is the share of the line's rate \
          while it was in use, of the busier direction.\n\n\
-         | case | rows | columns | non-zeros a row | bits | link | rows a second | bytes a row | floor | \
-         line used |\n|---|---|---|---|---|---|---|---|---|---|\n",
+         | case | rows | columns | non-zeros a row | mini-batch | bits | link | rows a second | bytes a row | floor | \
+         line used |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for f in figures {
         let used = f.link_used.map_or("-".to_owned(), |used| format!("{:.0} %", 100.0 * used));
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {:.0} | {:.0} | {} | {used} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.0} | {} | {used} |",
             f.case,
             f.rows,
             f.columns,
             f.nnz_per_row,
+            f.batch,
             f.bits,
             f.link,
             f.rows_per_second,
