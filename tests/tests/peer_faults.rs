@@ -26,13 +26,18 @@ fn long_job() -> JobSpec {
     spec
 }
 
+/// Whether the job has trained at least one batch: while files are read, iterations are hundredths of them.
+fn has_trained(job: &Job) -> bool {
+    job.progress.phase == "train" && job.progress.iteration >= 1
+}
+
 /// Waits until the job has trained at least one batch.
 async fn until_training(client: &Client, id: &JobId) {
     let mut watch = client.watch(id).await.unwrap();
     let training = async {
         while let Some(job) = watch.next().await.unwrap() {
             assert!(!job.state.has_ended(), "{:?}", job.failure);
-            if job.progress.iteration >= 1 {
+            if has_trained(&job) {
                 return;
             }
         }
@@ -142,7 +147,7 @@ async fn a_job_waits_for_a_peer_that_dies_and_goes_on_with_it() {
         for party in [Party::A, Party::B] {
             let client = pair.client(party).await.unwrap();
             let again = until(&client, &id, |job| {
-                job.state == JobState::Running && job.attempt == 2 && job.progress.iteration >= 1
+                job.state == JobState::Running && job.attempt == 2 && has_trained(job)
             })
             .await;
             let why = again.interrupted.expect("a second attempt has a reason");
@@ -201,7 +206,7 @@ async fn a_node_that_is_told_to_stop_exits_with_0_and_its_job_goes_on_at_its_ret
         assert_eq!(queued.interrupted.expect("a reason").code, "node.shutdown");
 
         pair.restart(stopped).unwrap();
-        until(&other, &id, |job| job.attempt == 2 && job.progress.iteration >= 1).await;
+        until(&other, &id, |job| job.attempt == 2 && has_trained(job)).await;
         other.cancel(&id).await.unwrap();
         let again = pair.client(stopped).await.unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(20), again.wait(&id)).await;
