@@ -129,9 +129,9 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
     shop.csv_case("infinite-b", B, Place::Test, cell(3, 2, "1e999"), number, infinite_b);
     let differs = "data.type_differs";
     let drift = &["drift.csv", "line 8", "a1", "train_a.csv"];
-    shop.csv_case("drift", A, Place::Test, cell(7, 2, "4242 EUR"), differs, drift);
+    shop.csv_case("drift", A, Place::Test, cell(7, 2, "42424242 EUR"), differs, drift);
     let binary = "data.label_not_binary";
-    shop.csv_case("label-2", B, Place::Train, cell(5, 1, "4242"), binary, &["line 6", "\"y\""]);
+    shop.csv_case("label-2", B, Place::Train, cell(5, 1, "42424242"), binary, &["line 6", "\"y\""]);
 
     let twice = |rows: &mut Vec<Vec<String>>| rows[9][0] = rows[4][0].clone();
     let again = &["1 id occurs again", "line 10", "line 5"];
@@ -173,9 +173,9 @@ fn cases(folder: &Path, good: &Good) -> Vec<Case> {
     shop.libsvm_case("no-entry", A, "0 1:1\n0 x\n0\n", ids, "data.libsvm_syntax", &["line 2"]);
     let lengths = &["3 ids", "2 rows"];
     shop.libsvm_case("short", A, "0 1:1\n0 2:1\n", ids, "data.ids_length", lengths);
-    shop.libsvm_case("number", A, "0 1:1\n0 2:4242x\n0\n", ids, number, &["line 2", "\"2\""]);
+    shop.libsvm_case("number", A, "0 1:1\n0 2:42424242x\n0\n", ids, number, &["line 2", "\"2\""]);
     shop.libsvm_case("all-zero", A, "0\n0\n0\n", ids, "data.no_columns", &["all-zero.svm"]);
-    shop.libsvm_case("svm-label", B, "1 1:1\n4242 1:1\n-1\n", ids, binary, &["line 2"]);
+    shop.libsvm_case("svm-label", B, "1 1:1\n42424242 1:1\n-1\n", ids, binary, &["line 2"]);
     shop.libsvm_case("svm-index-b", B, "1 0:1\n", "p\n", "data.libsvm_index_zero", &["line 1"]);
     let twice = "p\nq\np\n";
     shop.libsvm_case(
@@ -278,7 +278,7 @@ fn secrets(good: &Good) -> Vec<String> {
     let files = [&good.train.a, &good.train.b, &good.test.a, &good.test.b];
     let texts = files.map(|file| fs::read_to_string(file).unwrap());
     let ids = texts.iter().flat_map(|text| text.lines().skip(1)).map(|l| l.split(',').next());
-    ids.flatten().map(str::to_owned).chain(["4242".to_owned()]).collect()
+    ids.flatten().map(str::to_owned).chain(["42424242".to_owned()]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
