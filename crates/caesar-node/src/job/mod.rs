@@ -5,8 +5,6 @@ mod attempt;
 mod control;
 mod coordinator;
 mod engine;
-#[cfg(test)]
-mod hostile;
 mod id;
 mod live;
 mod load;
@@ -14,14 +12,10 @@ mod manager;
 mod notices;
 mod participant;
 mod profile;
-#[cfg(test)]
-mod profiled;
 mod run;
 mod state;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod typed;
 
 pub use control::{Cause, Control, LAST_MESSAGES};
 pub use engine::{Context, Engine, ProtocolEngine};

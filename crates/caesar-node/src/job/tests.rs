@@ -1,5 +1,9 @@
 //! Two nodes in one process, over real TLS on loopback, with an engine that computes nothing.
 
+mod hostile;
+mod profiled;
+mod typed;
+
 use std::{
     fs,
     sync::Arc,
